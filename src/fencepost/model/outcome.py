@@ -1,0 +1,142 @@
+"""
+Everything that the engine concludes. Nothing is lost silently: what is not an alert is an outcome too.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from fencepost.model.alert import Certainty, Evidence, Facts, Flag
+from fencepost.model.event import Source
+from fencepost.model.rule import Rule, SecurityGroup
+
+
+class Finding(Struct, frozen=True, kw_only=True, tag=True):
+    """
+    One violation of one rule.
+
+    For a list: `value` is the offending value, `count` the number of occurrences that the event stands
+    for, `subject` what a list is asked about. For a range: `count` is the number in the window that ends
+    at `last_at`; `below` says that it is under the minimum.
+    """
+
+    device_id: str
+    group: SecurityGroup
+    rule: Rule
+    source: Source
+    value: str | None
+    count: int
+    first_at: datetime
+    last_at: datetime
+    received_at: datetime
+    certainty: Certainty = "certain"
+    below: bool = False
+    flags: tuple[Flag, ...] = ()
+    evidence: Evidence | None = None
+    subject: Facts | None = None
+    nearest_entry: str | None = None
+    allowing_entry: str | None = None
+
+
+class Recovered(Struct, frozen=True, kw_only=True, tag=True):
+    """A whole window, ending at `at`, is back in the range of the rule (S21)."""
+
+    device_id: str
+    rule_type: str
+    at: datetime
+
+
+class Cleared(Struct, frozen=True, kw_only=True, tag=True):
+    """Late data repaired the minimum that was missed at `at` (S07)."""
+
+    device_id: str
+    rule_type: str
+    at: datetime
+
+
+class Possible(Struct, frozen=True, kw_only=True, tag=True):
+    """The window ending at `at` may hold more than the maximum, but that is not certain (S11)."""
+
+    device_id: str
+    rule_type: str
+    at: datetime
+    certain: int
+    possible: int
+
+
+class Late(Struct, frozen=True, kw_only=True, tag=True):
+    """An event came later than such data may; `judged` is False beyond the horizon (S07)."""
+
+    device_id: str
+    event_id: str
+    event_name: str
+    occurred_at: datetime
+    received_at: datetime
+    judged: bool
+
+
+class Skewed(Struct, frozen=True, kw_only=True, tag=True):
+    """An event's clock cannot be right; it was judged at `judged_at` (S08)."""
+
+    device_id: str
+    event_id: str
+    event_name: str
+    occurred_at: datetime
+    judged_at: datetime
+    received_at: datetime
+
+
+class Duplicate(Struct, frozen=True, kw_only=True, tag=True):
+    """A message (`event_id` is None) or an event that had been seen before (S09)."""
+
+    device_id: str
+    received_at: datetime
+    event_id: str | None = None
+
+
+class Incomplete(Struct, frozen=True, kw_only=True, tag=True):
+    """The device says that it lost events up to `at`: minimums hold (S18)."""
+
+    device_id: str
+    event_name: str
+    at: datetime
+    reason: str
+
+
+class NotMeasurable(Struct, frozen=True, kw_only=True, tag=True):
+    """The device cannot feed this rule: neither clean nor violated (S18)."""
+
+    device_id: str
+    rule_type: str
+
+
+class Unassigned(Struct, frozen=True, kw_only=True, tag=True):
+    """The device's tag names a group that does not exist; the default group judges it (S25)."""
+
+    device_id: str
+    tag: str
+
+
+class Reassigned(Struct, frozen=True, kw_only=True, tag=True):
+    """The device belongs to `group` from `at` on (S25)."""
+
+    device_id: str
+    group: SecurityGroup
+    at: datetime
+    cause: Literal["membership", "policy"]
+
+
+Outcome = (
+    Finding
+    | Recovered
+    | Cleared
+    | Possible
+    | Late
+    | Skewed
+    | Duplicate
+    | Incomplete
+    | NotMeasurable
+    | Unassigned
+    | Reassigned
+)

@@ -1,0 +1,1 @@
+"""Other streams in: files and replays."""
