@@ -1,9 +1,6 @@
-"""
-Everything that the engine concludes. Nothing is lost silently: what is not an alert is an outcome too.
-"""
+"""Everything that the engine concludes: what is not an alert is an outcome too, and nothing is lost silently."""
 
 from datetime import datetime
-from typing import Literal
 
 from msgspec import Struct
 
@@ -112,19 +109,25 @@ class NotMeasurable(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Unassigned(Struct, frozen=True, kw_only=True, tag=True):
-    """The device's tag names a group that does not exist; the default group judges it (S25)."""
+    """The device's tag names a group that does not exist; its id decides (S25)."""
 
     device_id: str
     tag: str
 
 
 class Reassigned(Struct, frozen=True, kw_only=True, tag=True):
-    """The device belongs to `group` from `at` on (S25)."""
+    """The device belongs to `group` from `at` on: windows of the old group have ended (S25)."""
 
     device_id: str
     group: SecurityGroup
     at: datetime
-    cause: Literal["membership", "policy"]
+
+
+class GroupReplaced(Struct, frozen=True, kw_only=True, tag=True):
+    """The group was edited: open alerts of its devices are to be judged again (S24)."""
+
+    group: SecurityGroup
+    at: datetime
 
 
 Outcome = (
@@ -139,4 +142,5 @@ Outcome = (
     | NotMeasurable
     | Unassigned
     | Reassigned
+    | GroupReplaced
 )

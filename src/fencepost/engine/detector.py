@@ -1,0 +1,376 @@
+"""
+The detector: messages and clock values in, outcomes out (S01-S26).
+
+It decides and never does: no socket, no file, no clock of its own. The same messages, rules and clock
+values give the same outcomes, run through or cut anywhere by `snapshot` and `build`.
+"""
+
+import heapq
+from array import array
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+
+from fencepost.engine.device import REMEMBERED, Device
+from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
+from fencepost.engine.ranges import HORIZON
+from fencepost.engine.snapshot import pack, unpack
+from fencepost.engine.turn import Turn, name_of_event
+from fencepost.engine.windows import Window
+from fencepost.model.event import Event, SecurityMessage, Source
+from fencepost.model.instant import EPOCH, MICROSECOND, MINUTE, micros, moment
+from fencepost.model.membership import Membership
+from fencepost.model.outcome import (
+    Duplicate,
+    GroupReplaced,
+    Late,
+    NotMeasurable,
+    Outcome,
+    Reassigned,
+    Skewed,
+    Unassigned,
+)
+from fencepost.model.rule import SecurityGroup
+
+TOLERANCE = 5 * MINUTE
+YEAR_2000 = 946_684_800_000_000
+"""An event time outside [2000, receipt + 5 min] is a wrong clock (S08)."""
+
+
+class Detector:
+    """
+    Judges the messages of many devices against the rules of their groups.
+
+    All datetimes are aware UTC. Receive times and clock values should not go back; where they do, the
+    latest one seen stands.
+    """
+
+    def __init__(self, groups: Iterable[SecurityGroup] = ()) -> None:
+        self._groups = {group.name.casefold(): group for group in groups}
+        self._membership = Membership(self._groups.values())
+        self._plans: dict[tuple[str, Source, Served], Plan] = {}
+        self._devices: dict[str, Device] = {}
+        self._timers: list[tuple[int, str]] = []
+        self._now = 0
+        self._turn = Turn()
+
+    @classmethod
+    def build(cls, groups: Iterable[SecurityGroup], snapshot: bytes = b"") -> "Detector":
+        """
+        Return a detector for these groups that goes on where the snapshot was taken.
+
+        Raises ValueError for bytes that are no snapshot of this version.
+        """
+        detector = cls(groups)
+        if snapshot:
+            detector._now, packed = unpack(snapshot)
+            for device_id, restore in packed:
+                device = detector._enrol(device_id)
+                restore(device, partial(detector._plan_by_tag, device_id))
+                detector._schedule(device_id, device)
+        return detector
+
+    def snapshot(self) -> bytes:
+        """Return all that the detector remembers of its devices; the inverse of `build`."""
+        return pack(self._now, self._devices)
+
+    def receive(self, device_id: str, message: SecurityMessage, received_at: datetime) -> list[Outcome]:
+        """Judge one message, wholly, and return everything that it leads to."""
+        device = self._devices.get(device_id) or self._enrol(device_id)
+        now = (received_at - EPOCH) // MICROSECOND
+        self._now = max(self._now, now)
+        outcomes = self._begin(device_id, device, now)
+        turn = self._turn
+        turn.message, turn.source = message, message.source
+        if self._is_duplicate(device, message.fingerprint):
+            outcomes.append(Duplicate(device_id=device_id, received_at=received_at))
+            return outcomes
+        plan = device.plan
+        if plan.source != message.source or not device.contact:
+            plan = self._hear(device, message)
+        for event in message.events:
+            delay, judges = plan.routes[type(event)]
+            time = (event.occurred_at - EPOCH) // MICROSECOND
+            if -TOLERANCE <= now - time <= delay:
+                for judge in judges:
+                    if judge(device, event, time, turn):
+                        outcomes.append(_duplicate(turn, event))
+                        break
+            else:
+                self._judge_odd(device, event, time, delay)
+        if device.watching:
+            self._advance(device, now)
+            self._schedule(device_id, device)
+        return outcomes
+
+    def tick(self, now: datetime) -> list[Outcome]:
+        """Judge what the passing of time alone brings: minimums and recoveries that fell due (S05)."""
+        self._now = max(self._now, micros(now))
+        outcomes: list[Outcome] = []
+        while self._timers and self._timers[0][0] <= self._now:
+            due, device_id = heapq.heappop(self._timers)
+            device = self._devices.get(device_id)
+            if device is None or device.timer != due:
+                continue
+            device.timer = 0
+            found = self._begin(device_id, device, self._now)
+            self._advance(device, self._now)
+            self._schedule(device_id, device)
+            outcomes += found
+        return outcomes
+
+    def next_wakeup(self) -> datetime | None:
+        """Return when `tick` has something to judge at the earliest, None while it has nothing."""
+        while self._timers:
+            due, device_id = self._timers[0]
+            device = self._devices.get(device_id)
+            if device is not None and device.timer == due:
+                return moment(due)
+            heapq.heappop(self._timers)
+        return None
+
+    def assign(self, device_id: str, tag: str | None, at: datetime) -> list[Outcome]:
+        """Take note of a device and of its twin tag `SecurityGroup` (S25)."""
+        device = self._devices.get(device_id) or self._enrol(device_id)
+        if tag is not None or device.memory is not None:
+            device.remember().tag = tag
+        outcomes = self._begin(device_id, device, micros(at))
+        group, unknown = self._membership.group_of(device_id, tag)
+        if tag is not None and unknown:
+            outcomes.append(Unassigned(device_id=device_id, tag=tag))
+        self._move(device_id, device, group, micros(at), outcomes)
+        return outcomes
+
+    def serve_twin(self, device_id: str, delays: Mapping[str, timedelta]) -> None:
+        """Take note of how late a device's events may come, by event name, as its twin says (S06)."""
+        device = self._devices.get(device_id) or self._enrol(device_id)
+        served = served_delays(delays)
+        if served or device.memory is not None:
+            device.remember().delays = served
+        device.plan = self._plan_for(device, device.plan.group, device.plan.source)
+
+    def replace_group(self, group: SecurityGroup, at: datetime) -> list[Outcome]:
+        """Put an edited or a new group in force from the next event on (S24)."""
+        self._groups[group.name.casefold()] = group
+        return [*self._regroup(at), GroupReplaced(group=group, at=at)]
+
+    def remove_group(self, name: str, at: datetime) -> list[Outcome]:
+        """Take a group away; its devices go where their tags and ids say without it (S25)."""
+        self._groups.pop(name.casefold(), None)
+        return self._regroup(at)
+
+    def not_measurable(self, device_id: str) -> list[str]:
+        """Return the types of the enabled rules that the device cannot feed (S18)."""
+        device = self._devices.get(device_id)
+        return unmeasurable(device) if device is not None else []
+
+    def device_ids(self) -> Iterable[str]:
+        """Return the devices that the detector knows, in the order in which it came to know them."""
+        return self._devices.keys()
+
+    def group_of(self, device_id: str) -> SecurityGroup:
+        """Return the group that judges a device, known or not."""
+        device = self._devices.get(device_id)
+        return device.plan.group if device is not None else self._membership.group_of(device_id)[0]
+
+    def count(self, device_id: str, rule_type: str, at: datetime) -> tuple[int, int] | None:
+        """Return the certain and possible number of a range rule's window that ends at a moment."""
+        device = self._devices.get(device_id)
+        for check in device.plan.ranges if device is not None and device.windows else ():
+            assert device is not None  # noqa: S101 - the loop's condition
+            if check.type == rule_type:
+                window = device.windows[check.index] if device.windows else None
+                return (0, 0) if window is None else check.count(window, micros(at))
+        return None
+
+    # one message
+
+    def _begin(self, device_id: str, device: Device, now: int) -> list[Outcome]:
+        turn = self._turn
+        turn.device_id, turn.now, turn.group = device_id, now, device.plan.group
+        turn.message, turn.source, turn.flags = None, device.plan.source, ()
+        turn.incomplete = device.memory.incomplete if device.memory is not None else 0
+        turn.outcomes = []
+        return turn.outcomes
+
+    def _is_duplicate(self, device: Device, fingerprint: int) -> bool:
+        known = device.fingerprints
+        if known is None:
+            device.fingerprints = array("q", (fingerprint,))
+            return False
+        if fingerprint in known:
+            return True
+        known.append(fingerprint)
+        if len(known) > REMEMBERED:
+            del known[0]
+        return False
+
+    def _hear(self, device: Device, message: SecurityMessage) -> Plan:
+        """Take note of a first message, or of a first one from another kind of sender."""
+        turn = self._turn
+        if device.plan.source != message.source:
+            device.plan = self._plan_for(device, device.plan.group, message.source)
+        if not device.contact:
+            times = [
+                t for e in message.events if YEAR_2000 <= (t := micros(e.occurred_at)) <= turn.now + TOLERANCE
+            ]
+            device.contact = max(min(times, default=turn.now), turn.now - HORIZON)
+        bit = 1 << SOURCES.index(message.source)
+        if not device.sources & bit:
+            device.sources |= bit
+            missing = unmeasurable(device)
+            turn.outcomes += [NotMeasurable(device_id=turn.device_id, rule_type=name) for name in missing]
+            self._watch_minimums(device, missing, max(device.contact, 1))
+        return device.plan
+
+    def _watch_minimums(self, device: Device, missing: list[str], since: int) -> None:
+        for check in device.plan.minimums:
+            if check.type not in missing and check.window_of(device).watch is None:
+                check.watch(device, max(since, self._turn.now - check.delay))
+
+    def _judge_odd(self, device: Device, event: Event, time: int, delay: int) -> None:
+        """Judge an event that is late, or whose clock cannot be right (S07, S08)."""
+        turn = self._turn
+        now = turn.now
+        if not YEAR_2000 <= time <= now + TOLERANCE:
+            time = self._corrected(event, time)
+            turn.flags = ("clock_skew",)
+        if now - time > delay:
+            judged = now - time <= HORIZON
+            turn.outcomes.append(_late(turn, event, judged=judged))
+            if not judged:
+                turn.flags = ()
+                return
+            turn.flags = (*turn.flags, "late")
+        for judge in device.plan.routes[type(event)][1]:
+            if judge(device, event, time, turn):
+                turn.outcomes.append(_duplicate(turn, event))
+                break
+        turn.flags = ()
+
+    def _corrected(self, event: Event, time: int) -> int:
+        turn = self._turn
+        times = [micros(other.occurred_at) for other in (turn.message.events if turn.message else ())]
+        latest = max(t for t in times if t < YEAR_2000) if time < YEAR_2000 else max(times)
+        corrected = turn.now - min(latest - time, HORIZON)
+        turn.outcomes.append(
+            Skewed(
+                device_id=turn.device_id,
+                event_id=event.id,
+                event_name=name_of_event(event),
+                occurred_at=event.occurred_at,
+                judged_at=moment(corrected),
+                received_at=turn.received_at,
+            )
+        )
+        return corrected
+
+    def _advance(self, device: Device, now: int) -> None:
+        turn = self._turn
+        times: dict[str, int] = {}
+        for event in turn.message.events if turn.message else ():
+            time = micros(event.occurred_at)
+            if YEAR_2000 <= time <= now + TOLERANCE:
+                name = name_of_event(event)
+                times[name] = max(time, times.get(name, 0))
+        watching = False
+        for check in device.plan.ranges:
+            window = device.windows[check.index] if device.windows else None
+            if window is not None and window.watch is not None:
+                latest = max(times.get(name, 0) for name in check.event_names)
+                check.advance(window, max(latest, now - check.delay), turn)
+                watching = watching or window.watch is not None
+        device.watching = watching
+
+    def _schedule(self, device_id: str, device: Device) -> None:
+        """Put the device into the queue for the moment at which time alone changes something for it."""
+        due = 0
+        for check in device.plan.ranges if device.watching else ():
+            window = device.windows[check.index] if device.windows else None
+            step = window.watch.next_step() if window is not None and window.watch is not None else None
+            if step is not None and (not due or step + check.delay < due):
+                due = step + check.delay
+        if due and (not device.timer or due < device.timer):
+            device.timer = due
+            heapq.heappush(self._timers, (due, device_id))
+
+    # groups
+
+    def _enrol(self, device_id: str) -> Device:
+        group, _ = self._membership.group_of(device_id)
+        device = self._devices[device_id] = Device(self._plan(group, "legacy", ()))
+        return device
+
+    def _plan(self, group: SecurityGroup, source: Source, served: Served) -> Plan:
+        key = (group.name, source, served)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = Plan(group, source, served)
+        return plan
+
+    def _plan_for(self, device: Device, group: SecurityGroup, source: Source) -> Plan:
+        return self._plan(group, source, device.memory.delays if device.memory is not None else ())
+
+    def _plan_by_tag(self, device_id: str, device: Device, source: Source) -> Plan:
+        tag = device.memory.tag if device.memory is not None else None
+        return self._plan_for(device, self._membership.group_of(device_id, tag)[0], source)
+
+    def _move(
+        self, device_id: str, device: Device, group: SecurityGroup, at: int, outcomes: list[Outcome]
+    ) -> None:
+        if group.name == device.plan.group.name:
+            return
+        device.plan = self._plan_for(device, group, device.plan.source)
+        device.windows, device.watching = None, False
+        outcomes.append(Reassigned(device_id=device_id, group=group, at=moment(at)))
+        self._turn.now = at
+        if device.contact:
+            self._watch_minimums(device, unmeasurable(device), at)
+            self._schedule(device_id, device)
+
+    def _regroup(self, at: datetime) -> list[Outcome]:
+        self._membership = Membership(self._groups.values())
+        self._plans.clear()
+        outcomes: list[Outcome] = []
+        for device_id, device in self._devices.items():
+            tag = device.memory.tag if device.memory is not None else None
+            group, _ = self._membership.group_of(device_id, tag)
+            if group.name == device.plan.group.name:
+                self._carry_over(device_id, device, group, micros(at))
+            else:
+                self._move(device_id, device, group, micros(at), outcomes)
+        return outcomes
+
+    def _carry_over(self, device_id: str, device: Device, group: SecurityGroup, at: int) -> None:
+        """Keep the counters of rules that count as before; a changed minimum begins anew (S24)."""
+        before, windows = device.plan, device.windows
+        device.plan = plan = self._plan_for(device, group, before.source)
+        if windows is not None and before.group != group:
+            kept: list[Window | None] = [None] * len(plan.ranges)
+            old = {check.type: check for check in before.ranges}
+            for check in plan.ranges:
+                known = old.get(check.type)
+                if known is not None and type(known) is type(check):
+                    window = kept[check.index] = windows[known.index]
+                    if window is not None and known.rule != check.rule:
+                        window.watch, window.bound = None, max(window.bound, len(window.entries))
+            device.windows = kept
+        if device.contact:
+            self._turn.now = at
+            self._watch_minimums(device, unmeasurable(device), at)
+            self._schedule(device_id, device)
+
+
+def _late(turn: Turn, event: Event, *, judged: bool) -> Late:
+    return Late(
+        device_id=turn.device_id,
+        event_id=event.id,
+        event_name=name_of_event(event),
+        occurred_at=event.occurred_at,
+        received_at=turn.received_at,
+        judged=judged,
+    )
+
+
+def _duplicate(turn: Turn, event: Event) -> Duplicate:
+    return Duplicate(device_id=turn.device_id, received_at=turn.received_at, event_id=event.id)

@@ -1,0 +1,67 @@
+"""What the engine keeps of one device: as little as can be, for there may be a million of them."""
+
+from array import array
+from typing import TYPE_CHECKING
+
+from fencepost.engine.windows import Window
+
+if TYPE_CHECKING:
+    from fencepost.engine.plan import Plan
+
+REMEMBERED = 64
+"""Fingerprints of messages that a device's memory holds (S09)."""
+ACCOUNTS = 64
+"""Accounts of a device that are remembered (S13)."""
+SIGN_INS = 8
+"""Unmatched PAM records that are remembered (S13)."""
+
+
+class Memory:
+    """
+    What only few devices need.
+
+    `tag` is the twin's SecurityGroup; `accounts` the uids and names of LocalUsers as of
+    `accounts_at`, packed (see `sign_ins`); `sign_ins` are PAM records (time, process, name) whose login
+    record has not come; `incomplete` is the latest moment for which drops were reported; `seen` the event
+    names that came although no source of the device is known to send them; `gauges` the latest report of
+    threshold rules: (rule type, time, violating).
+    """
+
+    __slots__ = ("accounts", "accounts_at", "delays", "gauges", "incomplete", "seen", "sign_ins", "tag")
+
+    def __init__(self) -> None:
+        self.tag: str | None = None
+        self.delays: tuple[tuple[str, int], ...] = ()
+        self.accounts = ""
+        self.accounts_at = 0
+        self.sign_ins: tuple[tuple[int, str, str], ...] = ()
+        self.incomplete = 0
+        self.seen: frozenset[str] = frozenset()
+        self.gauges: tuple[tuple[str, int, bool], ...] = ()
+
+
+class Device:
+    """
+    One device: the plan of its group, and the windows of the plan's range rules, made when first needed.
+
+    `contact` is the instant from which minimums are judged; `sources` a bit per source heard from;
+    `timer` the moment for which the device is in the detector's queue, 0 for none.
+    """
+
+    __slots__ = ("contact", "fingerprints", "memory", "plan", "sources", "timer", "watching", "windows")
+
+    def __init__(self, plan: "Plan") -> None:
+        self.plan = plan
+        self.fingerprints: array[int] | None = None
+        self.windows: list[Window | None] | None = None
+        self.memory: Memory | None = None
+        self.contact = 0
+        self.sources = 0
+        self.timer = 0
+        self.watching = False
+
+    def remember(self) -> Memory:
+        """Return the device's memory, made if it had none."""
+        if self.memory is None:
+            self.memory = Memory()
+        return self.memory

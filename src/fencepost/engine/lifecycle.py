@@ -1,0 +1,406 @@
+"""
+The life of alerts: how findings open, join, move and end them (S20-S24).
+
+`apply`, `judge_again` and `act` are pure: they take the alerts of one identity (device, rule, value) and
+return those that changed. `AlertBook` keeps alerts in memory for those who have no store.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from uuid import UUID
+
+from msgspec import structs
+
+from fencepost.engine.addresses import AddressList
+from fencepost.engine.names import ProcessList, User, UserList, canonical_path
+from fencepost.engine.texts import described
+from fencepost.model.address import parse_address
+from fencepost.model.alert import TRANSITIONS, Action, Alert, Evidence, Facts, State
+from fencepost.model.errors import OperatorError, Problem
+from fencepost.model.event import Connection
+from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
+from fencepost.model.rule import (
+    AllowlistRule,
+    DenylistRule,
+    Rule,
+    SecurityGroup,
+    ThresholdRule,
+    TimeWindowRule,
+)
+
+EVIDENCE = 10
+"""Events that an alert keeps from its beginning, and as many from its end (S20)."""
+SUBJECTS = 16
+"""Different things that a list alert remembers having been asked about."""
+QUIET = timedelta(hours=24)
+"""How long a dismissed alert must be quiet before a recurrence is news (S21)."""
+REPAIRED = "late data repaired the minimum"
+BY_HAND = "resolved by hand"
+JOINED = "late data joined this alert to an earlier one"
+
+Identity = tuple[str, str, str | None]
+
+
+def identity_of(alert: Alert | Finding) -> Identity:
+    """Return what makes two findings the same alert (S20)."""
+    rule_type = alert.rule_type if isinstance(alert, Alert) else alert.rule.type
+    return alert.device_id, rule_type, alert.value
+
+
+def alert_id(identity: Identity, ordinal: int) -> str:
+    """Return the id of the n-th alert of an identity: the same in every replay (S23)."""
+    named = "\x1f".join(
+        (identity[0], identity[1], "" if identity[2] is None else f"={identity[2]}", str(ordinal))
+    )
+    return str(
+        UUID(bytes=blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16).digest(), version=4)
+    )
+
+
+def apply(history: Sequence[Alert], finding: Finding) -> list[Alert]:
+    """
+    Return the alerts that a finding opens or changes.
+
+    `history` holds all alerts of the finding's identity, oldest ordinal first.
+    """
+    standing = [alert for alert in history if alert.merged_into is None]
+    joined = [alert for alert in standing if _takes(alert, finding)]
+    if not joined:
+        ended = _ended_by(standing, finding)
+        return [*ended, _opened(history, finding)]
+    first, *others = joined
+    for other in others:
+        first = _united(first, other)
+    merged = [
+        structs.replace(
+            other, merged_into=first.alert_id, state="Resolved", reason=JOINED, ended_at=other.last_seen_at
+        )
+        for other in others
+    ]
+    others_left = [alert for alert in standing if alert not in joined]
+    return [_extended(first, finding, others_left), *merged]
+
+
+def recover(history: Sequence[Alert], outcome: Recovered) -> list[Alert]:
+    """Return the alerts that are over because the device is back in its range (S21)."""
+    return [
+        _moved(alert, "recover", "a whole window is back in the allowed range", ended_at=outcome.at)
+        for alert in history
+        if alert.merged_into is None
+        and alert.last_seen_at < outcome.at
+        and alert.ended_at is None
+        and (alert.state, "recover") in TRANSITIONS
+    ]
+
+
+def clear(history: Sequence[Alert], outcome: Cleared) -> list[Alert]:
+    """Return the alerts that late data takes a missed minimum away from (S07)."""
+    changed = []
+    for alert in history:
+        if outcome.at not in alert.shortfalls or alert.merged_into is not None:
+            continue
+        left = tuple(at for at in alert.shortfalls if at != outcome.at)
+        if left and len(left) + 1 == _violations(alert):
+            changed.append(
+                structs.replace(alert, shortfalls=left, started_at=min(left), last_seen_at=max(left))
+            )
+        elif left or _violations(alert) > 1:
+            changed.append(structs.replace(alert, shortfalls=left))
+        else:
+            changed.append(
+                structs.replace(alert, shortfalls=(), state="Resolved", reason=REPAIRED, ended_at=outcome.at)
+            )
+    return changed
+
+
+def judge_again(alert: Alert, group: SecurityGroup, at: datetime) -> Alert | None:
+    """Return the alert as an edit of its rule leaves it, None if the edit changes nothing (S24)."""
+    if (alert.state, "allow") not in TRANSITIONS or alert.merged_into is not None:
+        return None
+    rule = next((rule for rule in group.rules if rule.type == alert.rule_type and rule.enabled), None)
+    if rule is None:
+        reason = f"the group {group.name} no longer has this rule"
+    elif _allows(rule, group, alert):
+        reason = f"allowed by the group {group.name}, version {group.version}"
+    else:
+        return None
+    return _moved(alert, "allow", reason, ended_at=at)
+
+
+def act(alert: Alert, action: Action) -> Alert:
+    """
+    Return the alert after a person's action.
+
+    Raises OperatorError where the table of transitions does not allow it.
+    """
+    if (alert.state, action) not in TRANSITIONS:
+        raise OperatorError([Problem(alert.alert_id, f"an alert that is {alert.state} cannot {action}")])
+    match TRANSITIONS[alert.state, action]:
+        case "Resolved":
+            return _moved(alert, action, BY_HAND, ended_at=alert.ended_at or alert.last_seen_at)
+        case "Active":
+            return _moved(alert, action, None, ended_at=None)
+        case _:
+            return _moved(alert, action, None, ended_at=alert.ended_at)
+
+
+# one alert
+
+
+def _takes(alert: Alert, finding: Finding) -> bool:
+    """Return whether a finding is more of this alert rather than a new one."""
+    if alert.state == "Dismissed":
+        return finding.first_at <= alert.last_seen_at + QUIET
+    if isinstance(finding.rule, AllowlistRule | DenylistRule):
+        return alert.state != "Resolved" or finding.last_at <= alert.last_seen_at
+    if isinstance(finding.rule, ThresholdRule):
+        return alert.ended_at is None or alert.started_at <= finding.last_at <= alert.ended_at
+    width = finding.rule.window
+    if finding.last_at < alert.started_at - width:
+        return False
+    if alert.ended_at is not None:
+        return finding.last_at <= alert.ended_at
+    return finding.last_at <= alert.last_seen_at + width or bool(alert.shortfalls)
+
+
+def _ended_by(standing: Sequence[Alert], finding: Finding) -> list[Alert]:
+    """A range alert that a new one follows had come to its end before."""
+    if not isinstance(finding.rule, TimeWindowRule):
+        return []
+    return [
+        _moved(alert, "recover", "a whole window is back in the allowed range", ended_at=end)
+        for alert in standing
+        if alert.ended_at is None
+        and (alert.state, "recover") in TRANSITIONS
+        and (end := alert.last_seen_at + finding.rule.window) < finding.last_at
+    ]
+
+
+def _opened(history: Sequence[Alert], finding: Finding) -> Alert:
+    rule, identity = finding.rule, identity_of(finding)
+    ordinal = max((alert.ordinal for alert in history), default=0) + 1
+    older = max((a for a in history if a.merged_into is None), key=lambda a: a.ordinal, default=None)
+    alert = Alert(
+        alert_id=alert_id(identity, ordinal),
+        alert_type=rule.row.alert_type,
+        rule_type=rule.type,
+        device_id=finding.device_id,
+        group=finding.group.name,
+        severity=rule.severity or rule.row.severity,
+        state="Active",
+        title=rule.row.alert_name,
+        description="",
+        remediation=rule.row.remediation,
+        data_source=finding.source,
+        value=finding.value,
+        count=finding.count,
+        min=getattr(rule, "min", None),
+        max=getattr(rule, "max", None),
+        window=getattr(rule, "window", None),
+        started_at=finding.first_at,
+        last_seen_at=finding.last_at,
+        received_at=finding.received_at,
+        certainty=finding.certainty,
+        flags=finding.flags,
+        evidence=() if finding.evidence is None else (finding.evidence,),
+        group_version=finding.group.version,
+        ordinal=ordinal,
+        previous_id=older.alert_id if older is not None else None,
+        nearest_entry=finding.nearest_entry,
+        allowing_entry=finding.allowing_entry,
+        subjects=() if finding.subject is None else (finding.subject,),
+        shortfalls=(finding.last_at,) if finding.below else (),
+    )
+    alert = _overtaken(alert, history, finding)
+    return structs.replace(alert, description=described(alert, rule))
+
+
+def _overtaken(alert: Alert, history: Sequence[Alert], finding: Finding) -> Alert:
+    """A range alert that late data opens before a later one is over already."""
+    if not isinstance(finding.rule, TimeWindowRule):
+        return alert
+    end = finding.last_at + finding.rule.window
+    if any(other.merged_into is None and other.started_at > end for other in history):
+        return structs.replace(alert, state="Resolved", ended_at=end, reason="over when the data came")
+    return alert
+
+
+def _extended(alert: Alert, finding: Finding, others: Sequence[Alert]) -> Alert:
+    """Return the alert with one more finding; the order of findings does not matter (S02)."""
+    is_list = isinstance(finding.rule, AllowlistRule | DenylistRule)
+    shortfalls = alert.shortfalls
+    if finding.below and finding.last_at not in shortfalls:
+        shortfalls = tuple(sorted((*shortfalls, finding.last_at)))
+    last = max(alert.last_seen_at, finding.last_at)
+    changed = structs.replace(
+        alert,
+        count=alert.count + finding.count if is_list else _worse(alert, finding),
+        started_at=min(alert.started_at, finding.first_at),
+        last_seen_at=last,
+        certainty="certain" if "certain" in (alert.certainty, finding.certainty) else "possible",
+        flags=tuple(sorted({*alert.flags, *finding.flags})),
+        evidence=_kept((*alert.evidence, *((finding.evidence,) if finding.evidence else ()))),
+        subjects=_with_subject(alert.subjects, finding.subject),
+        shortfalls=shortfalls,
+    )
+    if changed.ended_at is not None and not is_list and last > alert.last_seen_at:
+        changed = _reopened(changed, finding.rule, others)
+    return structs.replace(changed, description=described(changed, finding.rule))
+
+
+def _reopened(alert: Alert, rule: Rule, others: Sequence[Alert]) -> Alert:
+    """A recovery that late data refutes came later, or not at all yet."""
+    if isinstance(rule, TimeWindowRule):
+        end = alert.last_seen_at + rule.window
+        if any(other.started_at > end for other in others):
+            return structs.replace(alert, ended_at=end)
+    state: State = TRANSITIONS.get((alert.state, "reopen"), alert.state)
+    return structs.replace(alert, state=state, ended_at=None, reason="late data refuted the recovery")
+
+
+def _worse(alert: Alert, finding: Finding) -> int:
+    over = not finding.below
+    was_over = alert.max is not None and alert.count > alert.max
+    if over == was_over:
+        return max(alert.count, finding.count) if over else min(alert.count, finding.count)
+    return finding.count if over else alert.count
+
+
+def _united(first: Alert, other: Alert) -> Alert:
+    """Return the earlier alert with all that the later one had (S02)."""
+    over = [alert.count for alert in (first, other) if alert.max is not None and alert.count > alert.max]
+    is_over = first.ended_at is not None and other.ended_at is not None
+    united = structs.replace(
+        first,
+        count=max(over) if over else min(first.count, other.count),
+        started_at=min(first.started_at, other.started_at),
+        last_seen_at=max(first.last_seen_at, other.last_seen_at),
+        certainty="certain" if "certain" in (first.certainty, other.certainty) else "possible",
+        flags=tuple(sorted({*first.flags, *other.flags})),
+        evidence=_kept((*first.evidence, *other.evidence)),
+        shortfalls=tuple(sorted({*first.shortfalls, *other.shortfalls})),
+    )
+    if is_over and first.ended_at and other.ended_at:
+        return structs.replace(united, ended_at=max(first.ended_at, other.ended_at))
+    state = other.state if first.ended_at is not None else first.state
+    return structs.replace(united, ended_at=None, state=state)
+
+
+def _kept(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Return the first and the latest ten of the evidence, in the order of the device's time."""
+    ordered = sorted(evidence, key=lambda one: (one.occurred_at, one.event_id))
+    if len(ordered) <= 2 * EVIDENCE:
+        return tuple(ordered)
+    return (*ordered[:EVIDENCE], *ordered[-EVIDENCE:])
+
+
+def _with_subject(known: tuple[Facts, ...], subject: Facts | None) -> tuple[Facts, ...]:
+    if subject is None or subject in known:
+        return known
+    return tuple(sorted((*known, subject), key=repr))[:SUBJECTS]
+
+
+def _moved(alert: Alert, action: Action, reason: str | None, *, ended_at: datetime | None) -> Alert:
+    return structs.replace(alert, state=TRANSITIONS[alert.state, action], reason=reason, ended_at=ended_at)
+
+
+def _violations(alert: Alert) -> int:
+    """Return 1 + the shortfalls where the maximum was passed too."""
+    return len(alert.shortfalls) + (alert.max is not None and alert.count > alert.max)
+
+
+# an edited rule
+
+
+def _allows(rule: Rule, group: SecurityGroup, alert: Alert) -> bool:
+    match rule:
+        case TimeWindowRule() | ThresholdRule():
+            return rule.min <= alert.count <= rule.max
+        case AllowlistRule():
+            return all(_listed(rule, rule.allow, group.implicit_addresses(), one) for one in alert.subjects)
+        case DenylistRule():
+            return not any(_listed(rule, rule.deny, (), one) for one in alert.subjects)
+
+
+def _listed(rule: Rule, entries: Sequence[str], implicit: Sequence[str], subject: Facts) -> bool:
+    match rule.row.subject:
+        case "connection":
+            return AddressList(entries, implicit).holds(_connection(subject))
+        case "sign-in":
+            return UserList(entries).holds(User(subject.get("UserName"), subject.get("UserId")))
+        case _:
+            return ProcessList(entries).holds(canonical_path(subject["Executable"]), subject.get("Hash"))
+
+
+def _connection(subject: Facts) -> Connection:
+    return Connection(
+        direction="Out",
+        remote=parse_address(subject["RemoteAddress"]),
+        remote_port=subject.get("RemotePort"),
+        protocol=subject.get("Protocol"),
+    )
+
+
+class AlertBook:
+    """Alerts in memory, by identity: what the outcomes of one detector have led to so far."""
+
+    def __init__(self, alerts: Iterable[Alert] = ()) -> None:
+        self._by_identity: dict[Identity, list[Alert]] = {}
+        for alert in sorted(alerts, key=lambda one: one.ordinal):
+            self._by_identity.setdefault(identity_of(alert), []).append(alert)
+
+    def apply(self, outcome: Outcome) -> list[Alert]:
+        """Return the alerts that an outcome opened or changed; most outcomes change none."""
+        match outcome:
+            case Finding():
+                return self._put(apply(self._by_identity.get(identity_of(outcome), ()), outcome))
+            case Recovered():
+                return self._put(recover(self._of_range(outcome), outcome))
+            case Cleared():
+                return self._put(clear(self._of_range(outcome), outcome))
+            case Reassigned():
+                return self._judge_again(outcome.group, outcome.at, device_id=outcome.device_id)
+            case GroupReplaced():
+                return self._judge_again(outcome.group, outcome.at)
+            case _:
+                return []
+
+    def act(self, alert: Alert, action: Action) -> Alert:
+        """Move an alert by hand; raises OperatorError where its state does not allow it."""
+        return self._put([act(alert, action)])[0]
+
+    def alerts(self) -> list[Alert]:
+        """Return all alerts in the order of their first violation."""
+        every = (alert for alerts in self._by_identity.values() for alert in alerts)
+        return sorted(every, key=lambda one: (one.started_at, one.device_id, one.rule_type, one.value or ""))
+
+    def _of_range(self, outcome: Recovered | Cleared) -> list[Alert]:
+        return self._by_identity.get((outcome.device_id, outcome.rule_type, None), [])
+
+    def _judge_again(self, group: SecurityGroup, at: datetime, device_id: str | None = None) -> list[Alert]:
+        changed = []
+        for alerts in self._by_identity.values():
+            for alert in alerts:
+                of_edit = alert.group == group.name if device_id is None else alert.device_id == device_id
+                if of_edit and (moved := self._moved_by(alert, group, at, device_id)) is not None:
+                    changed.append(moved)
+        return self._put(changed)
+
+    def _moved_by(
+        self, alert: Alert, group: SecurityGroup, at: datetime, device_id: str | None
+    ) -> Alert | None:
+        """A range alert ends with the windows of the group that the device has left (S25)."""
+        if device_id is not None and alert.window is not None and (alert.state, "allow") in TRANSITIONS:
+            return _moved(alert, "allow", f"the device moved to the group {group.name}", ended_at=at)
+        return judge_again(alert, group, at)
+
+    def _put(self, changed: list[Alert]) -> list[Alert]:
+        for alert in changed:
+            alerts = self._by_identity.setdefault(identity_of(alert), [])
+            place = next((i for i, known in enumerate(alerts) if known.ordinal == alert.ordinal), None)
+            if place is None:
+                alerts.append(alert)
+            else:
+                alerts[place] = alert
+        return changed

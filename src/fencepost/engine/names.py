@@ -1,0 +1,187 @@
+"""Lists of users and of processes: how an entry means a name (S13, S14)."""
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from fnmatch import translate
+
+from fencepost.model.event import Process, SignIn
+from fencepost.model.rule import HASHES
+
+NO_NAMES = frozenset({"", "?", "-", "(unknown user)", "(invalid user)"})
+NOBODY = "(unknown)"
+_DEVICE_PREFIX = re.compile(r"^\\device\\harddiskvolume\d+", re.IGNORECASE)
+
+
+class User:
+    """Who signed in: a name if one is known, a uid if one is stated."""
+
+    __slots__ = ("name", "uid")
+
+    def __init__(self, name: str | None, uid: str | None) -> None:
+        self.name = name.lower() if name and "\\" in name else name
+        self.uid = uid
+
+    @property
+    def value(self) -> str:
+        """The user as an alert names it."""
+        return self.name or self.uid or NOBODY
+
+
+def name_of(record: SignIn) -> str | None:
+    """Return the record's user name; None where it states none, or one that is no name."""
+    name = record.user_name
+    return None if name is None or name.strip() in NO_NAMES else name
+
+
+def uid_of(record: SignIn) -> str | None:
+    """Return the record's user id as text; None where it states none."""
+    return None if record.user_id is None or record.user_id == "" else str(record.user_id)
+
+
+class UserList:
+    """
+    A list of users.
+
+    An entry means a name, a uid, `DOMAIN\\user`, or the `user` part of any domain; Windows names (those
+    with a backslash) are compared without case.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self.entries = tuple(entries)
+        self._exact = frozenset(self.entries)
+        self._folded = frozenset(entry.lower() for entry in self.entries)
+
+    def holds(self, user: User) -> bool:
+        return self._means(user, self._exact, self._folded)
+
+    def matching(self, user: User) -> str | None:
+        """Return the first entry, as written, that means the user."""
+        return next(
+            (e for e in self.entries if self._means(user, frozenset({e}), frozenset({e.lower()}))), None
+        )
+
+    def nearest(self, user: User) -> str | None:
+        """Return the entry that is written most like the user's name."""
+        return next(iter(get_close_matches(user.value, self.entries, n=1, cutoff=0.0)), None)
+
+    def _means(self, user: User, exact: frozenset[str], folded: frozenset[str]) -> bool:
+        name = user.name
+        if name is not None:
+            if "\\" in name:
+                if name in folded or name.rpartition("\\")[2] in folded:
+                    return True
+            elif name in exact:
+                return True
+        return user.uid is not None and user.uid in exact
+
+
+class Program:
+    """What was started: a path, and its hash where the agent sends one."""
+
+    __slots__ = ("digest", "path")
+
+    def __init__(self, path: str, digest: str | None = None) -> None:
+        self.path = canonical_path(path)
+        self.digest = digest.lower() if digest else None
+
+    @property
+    def value(self) -> str:
+        """The program as an alert names it."""
+        return self.path
+
+
+def canonical_path(path: str) -> str:
+    """Return a path as it is compared: a Windows path in lower case and without its device prefix."""
+    return _DEVICE_PREFIX.sub("", path).lower() if "\\" in path else path
+
+
+def digest_of(process: Process) -> str | None:
+    """Return the hash that the agent sends with a process, None where it sends none."""
+    details = process.extra_details
+    digest = details.get("Hash") if details else None
+    return digest if isinstance(digest, str) and digest else None
+
+
+class ProcessList:
+    """
+    A list of processes.
+
+    An entry with a slash or backslash means the whole path, one without the base name; `*` and `?` are
+    wildcards and `*` crosses slashes; `sha1:` and `sha256:` mean the hash. A Windows path that the agent
+    states without a drive (`\\device\\harddiskvolume2\\...`) meets an entry with any drive, and the
+    other way round; two different drives never meet.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self.entries = tuple(entries)
+        self.paths: set[str] = set()
+        self.bases: set[str] = set()
+        self._digests: set[str] = set()
+        patterns: list[str] = []
+        for entry in self.entries:
+            kind, _, rest = entry.partition(":")
+            if kind.lower() in HASHES:
+                self._digests.add(rest.lower())
+            elif "*" in entry or "?" in entry:
+                patterns += map(translate, _spellings(entry.replace("[", "[[]")))
+            elif "/" in entry or "\\" in entry:
+                self.paths.update(_spellings(entry))
+            else:
+                self.bases.update((entry, entry.lower() + "\\"))
+        self._patterns = re.compile("|".join(patterns)) if patterns else None
+
+    @property
+    def hashed(self) -> bool:
+        """Whether any entry is a hash, so that hashes need to be asked at all."""
+        return bool(self._digests)
+
+    def holds(self, path: str, digest: str | None = None) -> bool:
+        """Return whether an entry means the program; `path` is canonical, `digest` that of the agent."""
+        digest = digest.lower() if digest else None
+        if "\\" in path:
+            return self._holds_windows(path) or digest in self._digests
+        if path in self.paths or path.rpartition("/")[2] in self.bases:
+            return True
+        if self._patterns is not None:
+            base = path.rpartition("/")[2]
+            if self._patterns.match(path) or self._patterns.match("\0" + base):
+                return True
+        return digest in self._digests
+
+    def matching(self, program: Program) -> str | None:
+        """Return the first entry, as written, that means the program."""
+        return next((e for e in self.entries if ProcessList((e,)).holds(program.path, program.digest)), None)
+
+    def nearest(self, program: Program) -> str | None:
+        """Return the entry that is written most like the program's path or base name."""
+        base = re.split(r"[\\/]", program.path)[-1]
+        by_base = get_close_matches(base, self.entries, n=1, cutoff=0.5)
+        return next(iter(by_base or get_close_matches(program.path, self.entries, n=1, cutoff=0.4)), None)
+
+    def _holds_windows(self, path: str) -> bool:
+        base = path.rpartition("\\")[2]
+        spellings = (path, "?" + path[2:]) if path[1:2] == ":" else (path,)
+        if base + "\\" in self.bases or any(spelling in self.paths for spelling in spellings):
+            return True
+        if self._patterns is None:
+            return False
+        return any(self._patterns.match(text) for text in (*spellings, f"\0{base}\\"))
+
+
+def _spellings(entry: str) -> Iterator[str]:
+    """
+    Yield the texts that a program is compared with for one entry.
+
+    `?\\path` stands for a Windows path on whatever drive, `\\0name` for a base name and `name\\` for one
+    of Windows: characters that no path has in that place keep the kinds apart.
+    """
+    if "\\" in entry:
+        path = canonical_path(entry)
+        yield path
+        yield path[2:] if path[1:2] == ":" else f"?{path}"
+    elif "/" in entry:
+        yield entry
+    else:
+        yield f"\0{entry}"
+        yield f"\0{entry.lower()}\\"

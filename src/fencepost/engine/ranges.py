@@ -1,0 +1,452 @@
+"""
+Range rules: how many in a sliding window (S03-S07, S10-S12).
+
+In order and within the maximum an event costs one append and one comparison; everything exact is asked
+only when the bound of the window is passed, when data comes late, or when time moves a watched window.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from math import ceil
+
+from msgspec import Struct
+from xxhash import xxh3_64_intdigest
+
+from fencepost.engine.addresses import number_of_port
+from fencepost.engine.device import Device
+from fencepost.engine.turn import Turn
+from fencepost.engine.windows import (
+    CAPACITY,
+    LOGIN,
+    OTHER,
+    PAIRING,
+    PAM,
+    POINT,
+    Tally,
+    Watch,
+    Window,
+    attempts,
+    certain_attempts,
+    distinct,
+    records,
+)
+from fencepost.model.alert import Flag
+from fencepost.model.event import (
+    Connection,
+    ConnectionCreate,
+    Event,
+    Login,
+    NetworkActivity,
+    SignIn,
+)
+from fencepost.model.instant import HOUR, length, moment
+from fencepost.model.outcome import Cleared, Finding, Possible, Recovered
+from fencepost.model.rule import TimeWindowRule
+
+HORIZON = 48 * HOUR
+SHORTFALLS = 64
+"""Missed minimums of one window that late data may still repair."""
+_ID_BITS = (1 << 48) - 1
+_INDEX = 1 << 48
+
+
+class Range:
+    """A time-window rule, compiled; subclasses say which payloads of which events are points."""
+
+    event_names: tuple[str, ...]
+    tally: Tally
+    floor: Tally
+
+    def __init__(self, rule: TimeWindowRule, index: int, delay: int) -> None:
+        self.rule = rule
+        self.type = rule.type
+        self.index = index
+        self.width = length(rule.window)
+        self.min = rule.min
+        self.max = rule.max
+        self.delay = delay
+        self.keep = self.width + delay
+        self.stale = self.keep + (self.keep >> 2)
+        self.on_possible = rule.alert_on == "possible"
+
+    @abstractmethod
+    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
+        """Take an event in, add what it violates to the turn; returns True for a duplicate."""
+
+    def window_of(self, device: Device) -> Window:
+        windows = device.windows
+        if windows is None:
+            windows = device.windows = [None] * len(device.plan.ranges)
+        window = windows[self.index]
+        if window is None:
+            window = windows[self.index] = Window()
+        return window
+
+    # counting
+
+    def count(self, window: Window, at: int) -> tuple[int, int]:
+        """Return the certain and the possible number in the window (at - W, at]."""
+        after = at - self.width
+        entries = window.entries
+        lo, hi = window.points_before(after + 1) * POINT, window.points_before(at + 1) * POINT
+        points = self.tally(entries, lo, hi)
+        if not window.spans:
+            return points, points
+        certain = possible = points
+        shared = 0
+        for first, last, fewest, most, _ in window.each_span():
+            if first <= at and last > after:
+                possible += most
+                if first > after and last <= at:
+                    certain += max(fewest, 0)
+                    shared = max(shared, -fewest)
+        return certain + self._unseen(window, lo, hi, shared), possible
+
+    def _unseen(self, window: Window, lo: int, hi: int, shared: int) -> int:
+        """Correct the certain number for what spans may hold of the same things as the points."""
+        if not shared:
+            return 0
+        keyed = {key >> 22 for key in window.entries[lo + 1 : hi : 2] if key < 0}
+        return max(0, shared - len(keyed))
+
+    # taking in
+
+    def settle(
+        self, device: Device, window: Window, time: int, event: Event, turn: Turn, *, latest: bool
+    ) -> None:
+        """Judge what a point at `time` changed; `latest` says that nothing in the window is later."""
+        if latest:
+            if window.bound > self.max:
+                certain, possible = self.judge_at(device, window, time, event, turn)
+                window.bound = max(certain, possible)
+        else:
+            self._reconsider(device, window, time, time + self.width, event, turn)
+        if window.watch is not None:
+            self._note(window, (time,), turn)
+        entries = window.entries
+        if entries and time - entries[0] > self.stale:
+            self._age(window, turn.now)
+        if window.is_full():
+            window.halve(self.width >> 4, self.tally, self.floor)
+
+    def take_span(
+        self, device: Device, window: Window, span: tuple[int, int, int], key: int, event: Event, turn: Turn
+    ) -> bool:
+        """Take in an aggregate (S11); returns False if the window holds it already."""
+        first, last, hits = span
+        if not window.insert_span(first, last, hits, key):
+            return False
+        window.bound += hits
+        pieces = max(1, ceil((last - first) / self.width))
+        if (held := ceil(hits / pieces)) > self.max:
+            self._over(device, window, last, held, event, turn, certain=True)
+        if self.on_possible:
+            self._reconsider(device, window, first, last + self.width, event, turn)
+        else:
+            self._reconsider(device, window, last, max(first + self.width, last + 1), event, turn)
+        if window.watch is not None:
+            self._note(window, (first, last), turn)
+        if window.is_full():
+            window.halve(self.width >> 4, self.tally, self.floor)
+        return True
+
+    def _reconsider(
+        self, device: Device, window: Window, begin: int, before: int, event: Event, turn: Turn
+    ) -> None:
+        """Judge the windows that end with begin <= end < before."""
+        nearby = window.points_before(before) - window.points_before(begin - self.width + 1)
+        if nearby > self.max or window.spans:
+            for end in window.ends(begin, before):
+                self.judge_at(device, window, end, event, turn)
+
+    def judge_at(self, device: Device, window: Window, at: int, event: Event, turn: Turn) -> tuple[int, int]:
+        """Judge the maximum of the window that ends at `at`; returns its certain and possible number."""
+        certain, possible = self.count(window, at)
+        if certain > self.max:
+            self._over(
+                device, window, at, possible if self.on_possible else certain, event, turn, certain=True
+            )
+        elif possible > self.max:
+            if self.on_possible:
+                self._over(device, window, at, possible, event, turn, certain=False)
+            else:
+                turn.outcomes.append(
+                    Possible(
+                        device_id=turn.device_id,
+                        rule_type=self.type,
+                        at=moment(at),
+                        certain=certain,
+                        possible=possible,
+                    )
+                )
+        return certain, possible
+
+    def _over(
+        self, device: Device, window: Window, at: int, number: int, event: Event, turn: Turn, *, certain: bool
+    ) -> None:
+        watch = window.watch
+        if watch is None:
+            watch = window.watch = Watch(device.contact)
+            watch.watermark = 0
+        elif watch.violated is not None and at > watch.violated + self.width:
+            self._resume(window, watch, at - 1, turn)
+        self._violate(watch, at)
+        device.watching = True
+        flags: list[Flag] = [*turn.flags]
+        if type(event) is NetworkActivity and event.full:
+            flags.append("incomplete")
+        self._find(window, at, number, turn, flags, event, certain=certain)
+
+    def _find(
+        self,
+        window: Window,
+        at: int,
+        number: int,
+        turn: Turn,
+        flags: list[Flag],
+        event: Event | None = None,
+        *,
+        certain: bool = True,
+        below: bool = False,
+    ) -> None:
+        if at - self.width < turn.incomplete <= at and "incomplete" not in flags:
+            flags.append("incomplete")
+        if window.merged:
+            flags.append("merged")
+        payload = self.payload_of(event) if event is not None else None
+        turn.outcomes.append(
+            Finding(
+                device_id=turn.device_id,
+                group=turn.group,
+                rule=self.rule,
+                source=turn.source,
+                value=None,
+                count=number,
+                first_at=moment(at),
+                last_at=moment(at),
+                received_at=turn.received_at,
+                certainty="certain" if certain else "possible",
+                below=below,
+                flags=tuple(flags),
+                evidence=turn.evidence(event, payload) if event and payload else None,
+            )
+        )
+
+    def payload_of(self, event: Event) -> Struct | None:
+        """Return the payload that shows best what was counted."""
+        payload: list[Struct] = getattr(event, "payload", [])
+        return payload[-1] if payload else None
+
+    # time
+
+    def watch(self, device: Device, since: int) -> None:
+        """Begin to judge the minimum: the first whole window begins at `since`."""
+        window = self.window_of(device)
+        window.watch = watch = Watch(since)
+        watch.due = since + self.width
+        device.watching = True
+
+    def advance(self, window: Window, watermark: int, turn: Turn) -> None:
+        """Judge the minimums and recoveries that have fallen due at the watermark."""
+        watch = window.watch
+        if watch is None:
+            return
+        watch.watermark = watermark = max(watermark, watch.watermark)
+        while (step := watch.next_step()) is not None and step <= watermark:
+            certain, possible = self.count(window, step)
+            if step == watch.due:
+                follow = window.next_end(step - self.width)
+                watch.due = None if follow is None else max(follow + self.width, step + 1)
+                if possible < self.min:
+                    self._short(window, watch, step, possible, turn)
+                    continue
+            if step == watch.resume:
+                self._recover(window, watch, step, certain, possible, turn)
+        if self.min == 0 and watch.violated is None:
+            window.watch = None
+
+    def hold(self, window: Window, since: int) -> None:
+        """Judge no minimum of a window that begins before `since` (S18)."""
+        watch = window.watch
+        if watch is not None and self.min and since > watch.since:
+            watch.since = since
+            watch.due = max(since + self.width, watch.due or 0)
+
+    def _note(self, window: Window, times: Iterable[int], turn: Turn) -> None:
+        """Tell a watched window of something new at these times (the first and last of a span)."""
+        watch = window.watch
+        assert watch is not None  # noqa: S101 - the callers have asked
+        *_, last = times
+        first = next(iter(times))
+        if self.min and last >= watch.since:
+            due = last + self.width
+            if watch.due is None or due < watch.due:
+                watch.due = due
+        if watch.violated is not None and watch.resume is None:
+            watch.resume = max(first, watch.violated + self.width)
+        for missed in [m for m in watch.shortfalls if first <= m and last > m - self.width]:
+            if self.count(window, missed)[1] >= self.min:
+                watch.shortfalls.remove(missed)
+                turn.outcomes.append(
+                    Cleared(device_id=turn.device_id, rule_type=self.type, at=moment(missed))
+                )
+                if watch.violated == missed:
+                    watch.violated = watch.shortfalls[-1] if watch.shortfalls else None
+                    watch.resume = None if watch.violated is None else watch.violated + self.width
+
+    def _short(self, window: Window, watch: Watch, at: int, number: int, turn: Turn) -> None:
+        self._violate(watch, at)
+        watch.shortfalls = [*watch.shortfalls[-SHORTFALLS + 1 :], at]
+        self._find(window, at, number, turn, [], below=True)
+
+    def _violate(self, watch: Watch, at: int) -> None:
+        if watch.violated is None or at > watch.violated:
+            watch.violated = at
+            watch.resume = at + self.width
+
+    def _resume(self, window: Window, watch: Watch, until: int, turn: Turn) -> None:
+        """Let the device come back into its range before a violation that follows at `until` + 1."""
+        while watch.resume is not None and watch.resume <= until:
+            certain, possible = self.count(window, watch.resume)
+            self._recover(window, watch, watch.resume, certain, possible, turn)
+
+    def _recover(
+        self, window: Window, watch: Watch, at: int, certain: int, possible: int, turn: Turn
+    ) -> None:
+        if certain <= self.max and possible >= self.min:
+            watch.violated = watch.resume = None
+            turn.outcomes.append(Recovered(device_id=turn.device_id, rule_type=self.type, at=moment(at)))
+        else:
+            watch.resume = window.next_end(at)
+
+    def _age(self, window: Window, now: int) -> None:
+        """Merge what is older than the legitimate delay, drop what is older than the horizon (S26)."""
+        points = window.points_before(now - self.keep)
+        if points:
+            window.condense(points, self.width >> 2, self.tally, self.floor)
+        window.forget(now - HORIZON - self.width)
+
+
+def identity_of(event: Event) -> int:
+    """Return 48 bits that stand for an event's id."""
+    return xxh3_64_intdigest(event.id.encode()) & _ID_BITS
+
+
+class ActiveConnections(Range):
+    """Distinct connections (S10)."""
+
+    event_names = ("ConnectionCreate", "NetworkActivity")
+    tally = staticmethod(distinct)
+    floor = staticmethod(distinct)
+
+    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
+        assert isinstance(event, ConnectionCreate | NetworkActivity)  # noqa: S101 - the plan's promise
+        window = self.window_of(device)
+        entries = window.entries
+        key = identity_of(event)
+        in_order = not entries or time > entries[-2]
+        latest = in_order or time == entries[-2]
+        fresh = False
+        for connection in event.payload:
+            if connection.span is not None:
+                fresh = self.take_span(device, window, connection.span, key, event, turn) or fresh
+            elif connection.local_port is None:
+                if in_order:
+                    entries.append(time)
+                    entries.append(key)
+                    fresh = True
+                else:
+                    fresh = window.insert(time, key) or fresh
+            else:
+                fresh = window.insert(time, _connection_key(connection, event, key)) or fresh
+            window.bound += 1
+            key += _INDEX
+        if not fresh:
+            return bool(event.payload)
+        if (
+            window.bound > self.max
+            or not latest
+            or window.watch is not None
+            or len(entries) > CAPACITY
+            or (entries and time - entries[0] > self.stale)
+        ):
+            self.settle(device, window, time, event, turn, latest=latest)
+        return False
+
+
+def _connection_key(connection: Connection, event: Event, key: int) -> int:
+    """
+    Return the key of a connection: its 5-tuple's where both ports are known, else the occurrence's.
+
+    A 5-tuple's key is negative: 40 bits of the tuple, then 22 bits of the event's id, so that a point
+    seen before is known again (S09).
+    """
+    local, remote = number_of_port(connection.local_port), number_of_port(connection.remote_port)
+    if type(event) is not NetworkActivity and not (local and remote):
+        return key
+    named = f"{connection.protocol}|{connection.local_address}|{local}|{connection.remote}|{remote}".lower()
+    tuple_bits = xxh3_64_intdigest(named.encode()) >> 24
+    return -(tuple_bits << 22 | key & 0x3FFFFF) - 1
+
+
+class FailedLogins(Range):
+    """Attempts to sign in that failed (S12)."""
+
+    event_names = ("Login",)
+    tally = staticmethod(attempts)
+    floor = staticmethod(certain_attempts)
+
+    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
+        assert isinstance(event, Login)  # noqa: S101 - the plan's promise
+        fails = [record for record in event.payload if record.result == "Fail"]
+        if not fails:
+            return False
+        window = self.window_of(device)
+        entries = window.entries
+        latest = not entries or time >= entries[-2]
+        key = identity_of(event)
+        fresh = False
+        for index, record in enumerate(fails):
+            fresh = window.insert(time, _attempt_key(record, key + index)) or fresh
+            window.bound += 1
+        if not fresh:
+            return True
+        self.settle(device, window, time, event, turn, latest=latest)
+        return False
+
+    def payload_of(self, event: Event) -> Struct | None:
+        assert isinstance(event, Login)  # noqa: S101 - the plan's promise
+        return next((record for record in reversed(event.payload) if record.result == "Fail"), None)
+
+    def _unseen(self, window: Window, lo: int, hi: int, shared: int) -> int:
+        """A login record may repeat a PAM record that a span has taken up."""
+        doubtful = 0
+        for index in range(lo, hi, POINT):
+            time, key = window.entries[index], window.entries[index + 1]
+            if key >> 30 & 3 == LOGIN and any(
+                span[0] <= time and span[1] >= time - PAIRING for span in window.each_span()
+            ):
+                doubtful += 1
+        return -doubtful
+
+
+class FailedLoginRecords(FailedLogins):
+    """Every failed record, for `count: records` (S12)."""
+
+    tally = staticmethod(records)
+    floor = staticmethod(records)
+
+    def _unseen(self, window: Window, lo: int, hi: int, shared: int) -> int:
+        return 0
+
+
+_KINDS = {"PAM:authentication": PAM, "login": LOGIN}
+
+
+def _attempt_key(record: SignIn, key: int) -> int:
+    """Return 31 bits of process and remote address, 2 bits of kind, 30 bits of the record's identity."""
+    kind = _KINDS.get((record.operation or "").strip(), OTHER)
+    attempt = 0
+    if record.process_id is not None:
+        attempt = xxh3_64_intdigest(f"{record.process_id}|{record.remote_address}".encode()) >> 33
+    return (attempt << 32) | (kind << 30) | (key & 0x3FFFFFFF)

@@ -1,0 +1,169 @@
+"""A detector's memory as bytes and back: `pack` and `unpack` are inverses."""
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fencepost.engine.device import Device, Memory
+from fencepost.engine.plan import Plan
+from fencepost.engine.windows import Watch, Window
+from fencepost.model.event import Source
+
+VERSION = 1
+PlanFor = Callable[[Device, Source], Plan]
+
+
+class _Watch(Struct, array_like=True):
+    since: int
+    watermark: int
+    due: int | None
+    resume: int | None
+    violated: int | None
+    shortfalls: list[int]
+
+
+class _Window(Struct, array_like=True):
+    rule_type: str
+    kind: str
+    entries: bytes
+    spans: bytes
+    bound: int
+    merged: bool
+    watch: _Watch | None
+
+
+class _Memory(Struct, array_like=True):
+    tag: str | None
+    delays: tuple[tuple[str, int], ...]
+    accounts: str
+    accounts_at: int
+    sign_ins: tuple[tuple[int, str, str], ...]
+    incomplete: int
+    seen: frozenset[str]
+    gauges: tuple[tuple[str, int, bool], ...]
+
+
+class _Device(Struct, array_like=True):
+    device_id: str
+    group: str
+    source: Source
+    contact: int
+    sources: int
+    fingerprints: bytes
+    windows: list[_Window]
+    memory: _Memory | None
+
+
+class _Snapshot(Struct, array_like=True):
+    version: int
+    now: int
+    devices: list[_Device]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Snapshot).decode
+
+
+def pack(now: int, devices: Mapping[str, Device]) -> bytes:
+    """Return the snapshot of these devices at the engine's clock `now`."""
+    return _encode(
+        _Snapshot(VERSION, now, [_packed(device_id, device) for device_id, device in devices.items()])
+    )
+
+
+def unpack(snapshot: bytes) -> tuple[int, Iterator[tuple[str, Callable[[Device, PlanFor], None]]]]:
+    """
+    Return the clock, and for each device its id and what restores a new device of that id.
+
+    Raises ValueError for bytes that are no snapshot of this version.
+    """
+    try:
+        content = _decode(snapshot)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a snapshot: {error}") from error
+    if content.version != VERSION:
+        raise ValueError(f"a snapshot of version {content.version}; this program reads version {VERSION}")
+    return content.now, ((packed.device_id, _restorer(packed)) for packed in content.devices)
+
+
+def _packed(device_id: str, device: Device) -> _Device:
+    windows = zip(device.plan.ranges, device.windows or (), strict=False)
+    return _Device(
+        device_id,
+        device.plan.group.name,
+        device.plan.source,
+        device.contact,
+        device.sources,
+        device.fingerprints.tobytes() if device.fingerprints is not None else b"",
+        [
+            _packed_window(check.type, type(check).__name__, window)
+            for check, window in windows
+            if window is not None
+        ],
+        None if device.memory is None else msgspec.convert(_members(device.memory), _Memory),
+    )
+
+
+def _packed_window(rule_type: str, kind: str, window: Window) -> _Window:
+    return _Window(
+        rule_type,
+        kind,
+        window.entries.tobytes(),
+        window.spans.tobytes() if window.spans is not None else b"",
+        window.bound,
+        window.merged,
+        None if window.watch is None else msgspec.convert(_members(window.watch), _Watch),
+    )
+
+
+def _members(thing: Memory | Watch) -> list[Any]:
+    struct = _Memory if isinstance(thing, Memory) else _Watch
+    return [getattr(thing, name) for name in struct.__struct_fields__]
+
+
+def _restorer(packed: _Device) -> Callable[[Device, PlanFor], None]:
+    def restore(device: Device, plan_for: PlanFor) -> None:
+        if packed.memory is not None:
+            memory = device.remember()
+            for name in _Memory.__struct_fields__:
+                setattr(memory, name, getattr(packed.memory, name))
+        device.plan = plan_for(device, packed.source)
+        device.contact, device.sources = packed.contact, packed.sources
+        if packed.fingerprints:
+            device.fingerprints = _array(packed.fingerprints)
+        if packed.group == device.plan.group.name and packed.windows:
+            _restore_windows(device, packed.windows)
+
+    return restore
+
+
+def _restore_windows(device: Device, packed: list[_Window]) -> None:
+    places = {(check.type, type(check).__name__): check.index for check in device.plan.ranges}
+    windows: list[Window | None] = [None] * len(device.plan.ranges)
+    for one in packed:
+        index = places.get((one.rule_type, one.kind))
+        if index is not None:
+            windows[index] = window = _window(one)
+            device.watching = device.watching or window.watch is not None
+    device.windows = windows
+
+
+def _window(packed: _Window) -> Window:
+    window = Window()
+    window.entries = _array(packed.entries)
+    window.spans = _array(packed.spans) if packed.spans else None
+    window.bound, window.merged = packed.bound, packed.merged
+    if packed.watch is not None:
+        window.watch = watch = Watch(packed.watch.since)
+        for name in _Watch.__struct_fields__:
+            setattr(watch, name, getattr(packed.watch, name))
+    return window
+
+
+def _array(packed: bytes) -> "array[int]":
+    numbers: array[int] = array("q")
+    numbers.frombytes(packed)
+    return numbers

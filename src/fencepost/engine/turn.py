@@ -1,0 +1,60 @@
+"""The turn of one message: who sent it, when it came, and what has been concluded so far."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from fencepost.model.alert import Evidence, Facts, Flag
+from fencepost.model.event import Event, SecurityMessage, Source
+from fencepost.model.instant import moment
+from fencepost.model.outcome import Outcome
+from fencepost.model.rule import SecurityGroup
+
+_OURS = ("Span", "Remote")
+
+
+class Turn:
+    """
+    Handed through the checks of one message; the detector reuses it, so nothing may keep it.
+
+    `now` is the receive time in microseconds, `flags` what is wrong with the event being judged,
+    `incomplete` the latest moment for which the device has reported drops (0 for never).
+    """
+
+    __slots__ = ("device_id", "flags", "group", "incomplete", "message", "now", "outcomes", "source")
+
+    def __init__(self) -> None:
+        self.device_id = ""
+        self.group = SecurityGroup(name="")
+        self.message: SecurityMessage | None = None
+        self.source: Source = "legacy"
+        self.now = 0
+        self.flags: tuple[Flag, ...] = ()
+        self.incomplete = 0
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def received_at(self) -> datetime:
+        return moment(self.now)
+
+    def evidence(self, event: Event, payload: Struct) -> Evidence:
+        """Return what an alert keeps of an event (S22)."""
+        return Evidence(
+            event_id=event.id,
+            event_name=name_of_event(event),
+            occurred_at=event.occurred_at,
+            received_at=self.received_at,
+            facts=facts_of(payload),
+        )
+
+
+def name_of_event(event: Event) -> str:
+    """Return the event's name as the agents write it."""
+    return str(type(event).__struct_config__.tag)
+
+
+def facts_of(payload: Struct) -> Facts:
+    """Return a payload as the agent named its members, without those that it left out."""
+    members: dict[str, Any] = to_builtins(payload)
+    return {name: value for name, value in members.items() if value is not None and name not in _OURS}

@@ -1,0 +1,206 @@
+"""
+What a range rule remembers of one device: points and spans, packed (S10, S11, S26).
+
+A point is two integers in `Window.entries`: its time in microseconds and its key; the array is sorted by
+both, so equal data gives equal memory in whatever order it came. A span is five integers in
+`Window.spans`: first time, last time, fewest and most occurrences in between, and the key of the event
+that stated it (0 for merged points); a negative fewest says that the occurrences are distinct keys that
+may also occur elsewhere, so that they cannot be added to others.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+
+from fencepost.model.instant import SECOND
+
+BYTES = 8
+POINT = 2
+SPAN = 5
+CAPACITY = 4096 // BYTES
+"""Integers that a window may hold (S26)."""
+CHUNK = 8
+"""Points that become one span when a window is full."""
+PAIRING = 5 * SECOND
+"""How far apart two records of one sign-in may be (S12, S13)."""
+
+PAM, LOGIN, OTHER = 0, 1, 2
+
+Span = tuple[int, int, int, int, int]
+Tally = Callable[["array[int]", int, int], int]
+"""Counts the occurrences among the entries [lo, hi), both even."""
+
+
+class Watch:
+    """
+    What a window must be told when time passes: minimums that fall due and recoveries (S05, S21).
+
+    `since` is where the first whole window begins. `due` is the next moment at which the count can have
+    dropped, `resume` the next one at which the device can be back in its range, None where there is none.
+    `violated` is the latest violation that is not over, `shortfalls` the minimums missed of late.
+    """
+
+    __slots__ = ("due", "resume", "shortfalls", "since", "violated", "watermark")
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self.watermark = since
+        self.due: int | None = None
+        self.resume: int | None = None
+        self.violated: int | None = None
+        self.shortfalls: list[int] = []
+
+    def next_step(self) -> int | None:
+        """Return the next moment to judge, None where only a new event can change anything."""
+        return min((step for step in (self.due, self.resume) if step is not None), default=None)
+
+
+class Window:
+    """
+    The points and spans of one range rule and device.
+
+    `bound` is never less than the possible count of the latest window: as long as it is within the
+    maximum nothing needs to be counted. `merged` says that points have become spans (S26).
+    """
+
+    __slots__ = ("bound", "entries", "merged", "spans", "watch")
+
+    def __init__(self) -> None:
+        self.entries: array[int] = array("q")
+        self.merged = False
+        self.spans: array[int] | None = None
+        self.bound = 0
+        self.watch: Watch | None = None
+
+    def insert(self, time: int, key: int) -> bool:
+        """Put a point where it belongs; returns False if it is there already."""
+        entries = self.entries
+        index = len(entries)
+        while index and (entries[index - 2], entries[index - 1]) > (time, key):
+            index -= POINT
+        if index and entries[index - 2] == time and entries[index - 1] == key:
+            return False
+        entries[index:index] = array("q", (time, key))
+        return True
+
+    def insert_span(self, first: int, last: int, hits: int, key: int) -> bool:
+        """Add `hits` occurrences somewhere in [first, last]; returns False if they are there already."""
+        if any(span[4] == key and span[1] == last for span in self.each_span()):
+            return False
+        if self.spans is None:
+            self.spans = array("q")
+        self.spans.extend((first, last, hits, hits, key))
+        return True
+
+    def each_span(self) -> Iterator[Span]:
+        spans = self.spans or array("q")
+        for index in range(0, len(spans), SPAN):
+            yield tuple(spans[index : index + SPAN])  # type: ignore[misc]
+
+    def ends(self, after: int, before: int) -> list[int]:
+        """Return the times of points and the ends of spans with after <= time < before, in order."""
+        times = self.entries[::2]
+        found = set(times[bisect_left(times, after) : bisect_left(times, before)])
+        found.update(span[1] for span in self.each_span() if after <= span[1] < before)
+        return sorted(found)
+
+    def next_end(self, after: int) -> int | None:
+        """Return the first time of a point or end of a span later than `after`."""
+        times = self.entries[::2]
+        index = bisect_right(times, after)
+        candidates = [span[1] for span in self.each_span() if span[1] > after]
+        if index < len(times):
+            candidates.append(times[index])
+        return min(candidates, default=None)
+
+    def is_full(self) -> bool:
+        return len(self.entries) + len(self.spans or ()) > CAPACITY
+
+    def forget(self, before: int) -> None:
+        """Drop what lies wholly before a moment; points are never that old, see `condense`."""
+        if self.spans:
+            kept = [span for span in self.each_span() if span[1] >= before]
+            self.spans = array("q", [number for span in kept for number in span]) if kept else None
+
+    def points_before(self, time: int) -> int:
+        """Return how many points are older than a moment."""
+        return bisect_left(self.entries[::2], time)
+
+    def condense(self, points: int, longest: int, tally: Tally, floor: Tally) -> None:
+        """
+        Turn the oldest points into spans of at most `longest` microseconds.
+
+        `tally` counts what a run of points holds at most when looked at alone, `floor` what it adds for
+        certain to the points around it.
+        """
+        entries = self.entries
+        stop = points * POINT
+        spans = array("q") if self.spans is None else self.spans
+        start = 0
+        while start < stop:
+            end = start + POINT
+            while end < min(stop, start + CHUNK * POINT) and entries[end] - entries[start] <= longest:
+                end += POINT
+            shared = any(entries[index] < 0 for index in range(start + 1, end, POINT))
+            fewest = floor(entries, start, end)
+            most = tally(entries, start, end)
+            spans.extend((entries[start], entries[end - POINT], -fewest if shared else fewest, most, 0))
+            start = end
+        del entries[:stop]
+        self.spans, self.merged = spans or None, self.merged or stop > 0
+
+    def halve(self, longest: int, tally: Tally, floor: Tally) -> None:
+        """Make room in a full window: the older half of its points, then of its spans, is merged."""
+        points = len(self.entries) // POINT
+        if points > CHUNK:
+            self.condense(points // 2, longest, tally, floor)
+        if len(self.spans or ()) > CAPACITY // 2:
+            self._merge_spans()
+
+    def _merge_spans(self) -> None:
+        spans = sorted(self.each_span(), key=lambda span: (span[1], span[0]))
+        half = len(spans) // 4 * 2
+        merged = [_joined(spans[index], spans[index + 1]) for index in range(0, half, 2)]
+        self.spans = array("q", [number for span in (*merged, *spans[half:]) for number in span])
+
+
+def _joined(one: Span, other: Span) -> Span:
+    first, last = min(one[0], other[0]), max(one[1], other[1])
+    most = one[3] + other[3]
+    if one[2] < 0 or other[2] < 0:
+        return first, last, -max(abs(one[2]), abs(other[2])), most, 0
+    return first, last, one[2] + other[2], most, 0
+
+
+def distinct(entries: "array[int]", lo: int, hi: int) -> int:
+    """Count distinct connections: a negative key carries its connection above the lowest 22 bits."""
+    return len({key if key >= 0 else key >> 22 for key in entries[lo + 1 : hi : 2]})
+
+
+def records(entries: "array[int]", lo: int, hi: int) -> int:
+    """Count every point."""
+    return (hi - lo) // POINT
+
+
+def attempts(entries: "array[int]", lo: int, hi: int) -> int:
+    """Count sign-in attempts: a login record that repeats a PAM record among the entries is none."""
+    return _attempts(entries, lo, lo, hi)
+
+
+def certain_attempts(entries: "array[int]", lo: int, hi: int) -> int:
+    """Count the attempts that no earlier entry, wherever it stands, can have counted already."""
+    return _attempts(entries, 0, lo, hi)
+
+
+def _attempts(entries: "array[int]", known: int, lo: int, hi: int) -> int:
+    latest: dict[int, int] = {}
+    number = 0
+    for index in range(known, hi, POINT):
+        time, key = entries[index], entries[index + 1]
+        attempt, kind = key >> 32, key >> 30 & 3
+        if kind == PAM and attempt:
+            latest[attempt] = time
+        elif kind == LOGIN and attempt in latest and time - latest[attempt] <= PAIRING:
+            continue
+        number += index >= lo
+    return number

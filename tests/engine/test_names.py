@@ -1,0 +1,82 @@
+import pytest
+
+from fencepost.engine.names import Program, ProcessList, User, UserList
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "holds"),
+    [
+        ("/usr/bin/streamd", "/usr/bin/streamd", True),
+        ("/usr/bin/streamd", "/tmp/streamd", False),
+        ("/usr/bin/streamd", "/usr/bin/STREAMD", False),
+        ("sh", "/bin/sh", True),
+        ("sh", "sh", True),
+        ("sh", "/bin/bash", False),
+        ("sh", "/sh/x", False),
+        ("/opt/vendor/*", "/opt/vendor/bin/x", True),
+        ("/opt/vendor/*", "/opt/vendors", False),
+        ("nc*", "/usr/bin/nc.openbsd", True),
+        ("nc*", "/usr/nc/x", False),
+        ("python?", "/usr/bin/python3", True),
+        ("python?", "/usr/bin/python", False),
+        ("[a]", "/bin/[a]", True),
+        ("[a]*", "/bin/[a]b", True),
+        ("[a]*", "/bin/ab", False),
+        ("svchost.exe", "C:\\Windows\\System32\\SVCHOST.EXE", True),
+        ("C:\\Windows\\svchost.exe", "c:\\windows\\SVCHOST.exe", True),
+        ("C:\\Windows\\svchost.exe", "\\device\\harddiskvolume2\\windows\\svchost.exe", True),
+        ("C:\\Windows\\svchost.exe", "D:\\Windows\\svchost.exe", False),
+        ("\\device\\harddiskvolume7\\windows\\svchost.exe", "C:\\Windows\\svchost.exe", True),
+        ("C:\\Program Files\\*", "\\Device\\HarddiskVolume3\\Program Files\\x\\y.exe", True),
+        ("C:\\Program Files\\*", "D:\\Program Files\\x.exe", False),
+        ("SVC*.exe", "C:\\windows\\svchost.exe", True),
+        ("SVC*.exe", "/usr/bin/svchost.exe", False),
+    ],
+)
+def test_S14_a_process_entry_means_the_path_or_the_base_name(entry: str, path: str, holds: bool) -> None:
+    program = Program(path)
+    assert ProcessList((entry,)).holds(program.path) is holds
+    assert (ProcessList((entry,)).matching(program) == entry) is holds
+
+
+def test_S14_a_hash_entry_means_the_hash_whatever_the_path() -> None:
+    digest = "6f3a1c0e9b7d5e2f4a8b0c1d2e3f405162738495"
+    processes = ProcessList((f"sha1:{digest.upper()}",))
+    assert processes.holds("/tmp/x", digest)
+    assert not processes.holds("/tmp/x", "0" * 40)
+    assert not processes.holds("/tmp/x")
+
+
+def test_a_wildcard_entry_is_not_slow_on_a_hostile_path() -> None:
+    assert not ProcessList(("*a*a*a*a*a*a*b",)).holds("/" + "a" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "uid", "holds"),
+    [
+        ("bob", "bob", None, True),
+        ("bob", "Bob", None, False),
+        ("1001", "bob", "1001", True),
+        ("1001", None, "1001", True),
+        ("1001", "bob", "1002", False),
+        ("alice", "EDGE-PC\\Alice", None, True),
+        ("edge-pc\\ALICE", "EDGE-PC\\alice", None, True),
+        ("OTHER\\alice", "EDGE-PC\\alice", None, False),
+        ("S-1-5-21-7", "EDGE-PC\\alice", "S-1-5-21-7", True),
+        ("bob", None, None, False),
+    ],
+)
+def test_S13_a_user_entry_means_name_uid_or_domain_user(
+    entry: str, name: str | None, uid: str | None, holds: bool
+) -> None:
+    assert UserList((entry,)).holds(User(name, uid)) is holds
+    assert (UserList((entry,)).matching(User(name, uid)) == entry) is holds
+
+
+def test_the_nearest_entry_is_the_one_written_most_like_the_value() -> None:
+    assert (
+        ProcessList(("/usr/bin/streamd", "/usr/bin/curl")).nearest(Program("/usr/bin/curll"))
+        == "/usr/bin/curl"
+    )
+    assert UserList(("service", "admin")).nearest(User("admln", None)) == "admin"
+    assert UserList(()).nearest(User("x", None)) is None
