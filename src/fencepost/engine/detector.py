@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
+from fencepost.engine.clock import HORIZON, TOLERANCE, corrected, is_wrong, judged_times
 from fencepost.engine.device import REMEMBERED, Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
-from fencepost.engine.ranges import HORIZON
 from fencepost.engine.snapshot import pack, unpack
 from fencepost.engine.turn import Turn, name_of_event
 from fencepost.engine.windows import Window
 from fencepost.model.event import Event, SecurityMessage, Source
-from fencepost.model.instant import EPOCH, MICROSECOND, MINUTE, micros, moment
+from fencepost.model.instant import EPOCH, MICROSECOND, micros, moment
 from fencepost.model.membership import Membership
 from fencepost.model.outcome import (
     Duplicate,
@@ -31,10 +31,6 @@ from fencepost.model.outcome import (
     Unassigned,
 )
 from fencepost.model.rule import SecurityGroup
-
-TOLERANCE = 5 * MINUTE
-YEAR_2000 = 946_684_800_000_000
-"""An event time outside [2000, receipt + 5 min] is a wrong clock (S08)."""
 
 
 class Detector:
@@ -106,18 +102,17 @@ class Detector:
     def tick(self, now: datetime) -> list[Outcome]:
         """Judge what the passing of time alone brings: minimums and recoveries that fell due (S05)."""
         self._now = max(self._now, micros(now))
-        outcomes: list[Outcome] = []
+        due_devices: dict[str, list[Outcome]] = {}
         while self._timers and self._timers[0][0] <= self._now:
             due, device_id = heapq.heappop(self._timers)
             device = self._devices.get(device_id)
             if device is None or device.timer != due:
                 continue
             device.timer = 0
-            found = self._begin(device_id, device, self._now)
+            due_devices[device_id] = self._begin(device_id, device, self._now)
             self._advance(device, self._now)
             self._schedule(device_id, device)
-            outcomes += found
-        return outcomes
+        return [outcome for device_id in sorted(due_devices) for outcome in due_devices[device_id]]
 
     def next_wakeup(self) -> datetime | None:
         """Return when `tick` has something to judge at the earliest, None while it has nothing."""
@@ -211,10 +206,8 @@ class Detector:
         if device.plan.source != message.source:
             device.plan = self._plan_for(device, device.plan.group, message.source)
         if not device.contact:
-            times = [
-                t for e in message.events if YEAR_2000 <= (t := micros(e.occurred_at)) <= turn.now + TOLERANCE
-            ]
-            device.contact = max(min(times, default=turn.now), turn.now - HORIZON)
+            first = min(judged_times(message, turn.now), default=turn.now)
+            device.contact = max(first, turn.now - HORIZON)
         bit = 1 << SOURCES.index(message.source)
         if not device.sources & bit:
             device.sources |= bit
@@ -232,45 +225,41 @@ class Detector:
         """Judge an event that is late, or whose clock cannot be right (S07, S08)."""
         turn = self._turn
         now = turn.now
-        if not YEAR_2000 <= time <= now + TOLERANCE:
-            time = self._corrected(event, time)
+        if is_wrong(time, now):
+            right = self._corrected(event, time)
+            time, turn.shift = right, right - time
             turn.flags = ("clock_skew",)
         if now - time > delay:
-            judged = now - time <= HORIZON
-            turn.outcomes.append(_late(turn, event, judged=judged))
-            if not judged:
-                turn.flags = ()
-                return
+            turn.outcomes.append(_late(turn, event, judged=now - time <= HORIZON))
             turn.flags = (*turn.flags, "late")
-        for judge in device.plan.routes[type(event)][1]:
+        for judge in device.plan.routes[type(event)][1] if now - time <= HORIZON else ():
             if judge(device, event, time, turn):
                 turn.outcomes.append(_duplicate(turn, event))
                 break
-        turn.flags = ()
+        turn.flags, turn.shift = (), 0
 
     def _corrected(self, event: Event, time: int) -> int:
         turn = self._turn
         times = [micros(other.occurred_at) for other in (turn.message.events if turn.message else ())]
-        latest = max(t for t in times if t < YEAR_2000) if time < YEAR_2000 else max(times)
-        corrected = turn.now - min(latest - time, HORIZON)
+        right = corrected(time, times, turn.now)
         turn.outcomes.append(
             Skewed(
                 device_id=turn.device_id,
                 event_id=event.id,
                 event_name=name_of_event(event),
                 occurred_at=event.occurred_at,
-                judged_at=moment(corrected),
+                judged_at=moment(right),
                 received_at=turn.received_at,
             )
         )
-        return corrected
+        return right
 
     def _advance(self, device: Device, now: int) -> None:
         turn = self._turn
         times: dict[str, int] = {}
         for event in turn.message.events if turn.message else ():
             time = micros(event.occurred_at)
-            if YEAR_2000 <= time <= now + TOLERANCE:
+            if not is_wrong(time, now):
                 name = name_of_event(event)
                 times[name] = max(time, times.get(name, 0))
         watching = False

@@ -87,7 +87,8 @@ class ListCheck:
         subject: Facts,
         entries: tuple[str | None, str | None],
     ) -> None:
-        first, last, hits = getattr(payload, "span", None) or (time, time, 1)
+        span: tuple[int, int, int] | None = getattr(payload, "span", None)
+        first, last, hits = (span[0] + turn.shift, span[1] + turn.shift, span[2]) if span else (time, time, 1)
         flags: list[Flag] = [*turn.flags]
         if type(event) is NetworkActivity:
             flags.append("inferred")

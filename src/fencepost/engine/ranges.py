@@ -13,6 +13,7 @@ from msgspec import Struct
 from xxhash import xxh3_64_intdigest
 
 from fencepost.engine.addresses import number_of_port
+from fencepost.engine.clock import HORIZON
 from fencepost.engine.device import Device
 from fencepost.engine.turn import Turn
 from fencepost.engine.windows import (
@@ -39,11 +40,10 @@ from fencepost.model.event import (
     NetworkActivity,
     SignIn,
 )
-from fencepost.model.instant import HOUR, length, moment
+from fencepost.model.instant import length, moment
 from fencepost.model.outcome import Cleared, Finding, Possible, Recovered
 from fencepost.model.rule import TimeWindowRule
 
-HORIZON = 48 * HOUR
 SHORTFALLS = 64
 """Missed minimums of one window that late data may still repair."""
 _ID_BITS = (1 << 48) - 1
@@ -126,14 +126,13 @@ class Range:
         entries = window.entries
         if entries and time - entries[0] > self.stale:
             self._age(window, turn.now)
-        if window.is_full():
-            window.halve(self.width >> 4, self.tally, self.floor)
+        self._fit(window, turn.now)
 
     def take_span(
         self, device: Device, window: Window, span: tuple[int, int, int], key: int, event: Event, turn: Turn
     ) -> bool:
         """Take in an aggregate (S11); returns False if the window holds it already."""
-        first, last, hits = span
+        first, last, hits = span[0] + turn.shift, span[1] + turn.shift, span[2]
         if not window.insert_span(first, last, hits, key):
             return False
         window.bound += hits
@@ -146,8 +145,7 @@ class Range:
             self._reconsider(device, window, last, max(first + self.width, last + 1), event, turn)
         if window.watch is not None:
             self._note(window, (first, last), turn)
-        if window.is_full():
-            window.halve(self.width >> 4, self.tally, self.floor)
+        self._fit(window, turn.now)
         return True
 
     def _reconsider(
@@ -319,6 +317,13 @@ class Range:
         else:
             watch.resume = window.next_end(at)
 
+    def _fit(self, window: Window, now: int) -> None:
+        """Keep a window within its bounds (S26)."""
+        if window.is_full():
+            window.forget(now - HORIZON - self.width)
+            if window.is_full():
+                window.halve(self.width >> 4, self.tally, self.floor)
+
     def _age(self, window: Window, now: int) -> None:
         """Merge what is older than the legitimate delay, drop what is older than the horizon (S26)."""
         points = window.points_before(now - self.keep)
@@ -346,32 +351,29 @@ class ActiveConnections(Range):
         key = identity_of(event)
         in_order = not entries or time > entries[-2]
         latest = in_order or time == entries[-2]
-        fresh = False
+        points = spans = False
         for connection in event.payload:
             if connection.span is not None:
-                fresh = self.take_span(device, window, connection.span, key, event, turn) or fresh
-            elif connection.local_port is None:
-                if in_order:
-                    entries.append(time)
-                    entries.append(key)
-                    fresh = True
-                else:
-                    fresh = window.insert(time, key) or fresh
+                spans = self.take_span(device, window, connection.span, key, event, turn) or spans
+            elif connection.local_port is not None:
+                points = window.insert(time, _connection_key(connection, event, key)) or points
+            elif in_order:
+                entries.append(time)
+                entries.append(key)
+                points = True
             else:
-                fresh = window.insert(time, _connection_key(connection, event, key)) or fresh
+                points = window.insert(time, key) or points
             window.bound += 1
             key += _INDEX
-        if not fresh:
-            return bool(event.payload)
-        if (
+        if points and (
             window.bound > self.max
             or not latest
             or window.watch is not None
             or len(entries) > CAPACITY
-            or (entries and time - entries[0] > self.stale)
+            or time - entries[0] > self.stale
         ):
             self.settle(device, window, time, event, turn, latest=latest)
-        return False
+        return not (points or spans) and bool(event.payload)
 
 
 def _connection_key(connection: Connection, event: Event, key: int) -> int:

@@ -19,10 +19,11 @@ class Turn:
     Handed through the checks of one message; the detector reuses it, so nothing may keep it.
 
     `now` is the receive time in microseconds, `flags` what is wrong with the event being judged,
-    `incomplete` the latest moment for which the device has reported drops (0 for never).
+    `shift` the microseconds by which its wrong clock was put right, `incomplete` the latest moment for
+    which the device has reported drops (0 for never).
     """
 
-    __slots__ = ("device_id", "flags", "group", "incomplete", "message", "now", "outcomes", "source")
+    __slots__ = ("device_id", "flags", "group", "incomplete", "message", "now", "outcomes", "shift", "source")
 
     def __init__(self) -> None:
         self.device_id = ""
@@ -31,6 +32,7 @@ class Turn:
         self.source: Source = "legacy"
         self.now = 0
         self.flags: tuple[Flag, ...] = ()
+        self.shift = 0
         self.incomplete = 0
         self.outcomes: list[Outcome] = []
 

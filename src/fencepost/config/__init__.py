@@ -1,0 +1,1 @@
+"""What the owner wrote: the only reader of configuration files."""
