@@ -392,20 +392,22 @@ class Range:
         low = [] if begun is None else self.minimums(begun, watermark)
         episodes: list[list[Violation]] = []
         for violation in sorted([*self.maximums(), *low], key=lambda violation: violation.at):
-            if episodes and not self._is_back_between(episodes[-1][-1].at, violation.at):
+            if episodes and not self._is_back_between(episodes[-1][-1].at, violation.at, begun):
                 episodes[-1].append(violation)
             else:
                 episodes.append([violation])
         return episodes
 
-    def _is_back_between(self, last: int, v: int) -> bool:
-        # It says: 'A moment q with last violation + W <= q < v and certain(q) <= max and possible(q) >= min.'
+    def _is_back_between(self, last: int, v: int, begun: int | None) -> bool:
         first = last + self.window
-        return any(
-            self.certain(q) <= self.rule.max and self.possible(q) >= self.rule.min
-            for q in [first, *self._changes()]
-            if first <= q < v
-        )
+        return any(self._is_back(q, begun) for q in [first, *self._changes()] if first <= q < v)
+
+    def _is_back(self, q: int, begun: int | None) -> bool:
+        # It says: 'A moment q at which the number (certain, with alert_on: possible possible) was at most max
+        # and possible(q) >= min; before b + W the minimum is not asked.'
+        number = self.possible(q) if self.rule.alert_on == "possible" else self.certain(q)
+        is_part = begun is None or q < begun + self.window
+        return number <= self.rule.max and (is_part or self.possible(q) >= self.rule.min)
 
     def _changes(self) -> Iterator[int]:
         """Yield every moment at which a number may change; between two of them nothing does."""

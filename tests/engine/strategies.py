@@ -7,7 +7,7 @@ messages, with receive times that never decrease. The group's `allowed_lateness`
 every event of a legitimate stream satisfies `t <= r` and `r - t <= D` (S06), also the start of an aggregate.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -565,3 +565,43 @@ def _with_stale(deliveries: Sequence[Delivery], random: Random) -> list[Delivery
         message = SecurityMessage("legacy", 10_000 + number, [event])
         result.insert(place, (device_id, message, received_at))
     return result
+
+
+# ------------------------------------------------------------------------------------------ simpler
+
+
+def simplest(stream: Stream, fails: Callable[[Stream], bool]) -> Stream:
+    """Return a stream that still fails and from which nothing more can be left out."""
+    while True:
+        smaller = next(
+            (simpler for simpler in _simpler(stream) if simpler.deliveries and fails(simpler)), None
+        )
+        if smaller is None:
+            return stream
+        stream = smaller
+
+
+def _simpler(stream: Stream) -> Iterator[Stream]:
+    """Yield the stream without one of its rules, messages, events or payloads."""
+    group, deliveries = stream.group, stream.deliveries
+    for rules in _without_one(group.rules):
+        yield Stream(replace(group, rules=rules), deliveries, stream.until)
+    for fewer in _without_one(deliveries):
+        yield Stream(group, fewer, stream.until)
+    for number, (device_id, message, received_at) in enumerate(deliveries):
+        for events in _simpler_events(message.events):
+            delivery = (device_id, replace(message, events=list(events)), received_at)
+            yield Stream(group, (*deliveries[:number], delivery, *deliveries[number + 1 :]), stream.until)
+
+
+def _simpler_events(events: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    if len(events) > 1:
+        yield from _without_one(events)
+    for number, event in enumerate(events):
+        for payload in _without_one(event.payload) if len(event.payload) > 1 else ():
+            yield (*events[:number], replace(event, payload=list(payload)), *events[number + 1 :])
+
+
+def _without_one(items: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    for number in range(len(items)):
+        yield (*items[:number], *items[number + 1 :])

@@ -182,52 +182,49 @@ class Range:
     def _over(
         self, device: Device, window: Window, at: int, number: int, event: Event, turn: Turn, *, certain: bool
     ) -> None:
-        watch = window.watch
-        if watch is None:
-            watch = window.watch = Watch(device.contact)
-            watch.watermark = 0
-        elif watch.violated is not None and at > watch.violated + self.width:
-            self._resume(window, watch, at - 1, turn)
-        self._violate(watch, at)
+        if window.watch is None:
+            window.watch = Watch(device.contact)
         device.watching = True
-        flags: list[Flag] = [*turn.flags]
+        flags: tuple[Flag, ...] = turn.flags
         if type(event) is NetworkActivity and event.full:
-            flags.append("incomplete")
-        self._find(window, at, number, turn, flags, event, certain=certain)
+            flags = (*flags, "incomplete")
+        finding = self._finding(window, at, number, turn, flags, event, certain=certain)
+        if self.min == 0:
+            self._violate(window.watch, at, finding, turn)
+        elif at not in window.watch.pending or number > window.watch.pending[at].count:
+            window.watch.pending[at] = finding
 
-    def _find(
+    def _finding(
         self,
         window: Window,
         at: int,
         number: int,
         turn: Turn,
-        flags: list[Flag],
+        flags: tuple[Flag, ...],
         event: Event | None = None,
         *,
         certain: bool = True,
         below: bool = False,
-    ) -> None:
+    ) -> Finding:
         if at - self.width < turn.incomplete <= at and "incomplete" not in flags:
-            flags.append("incomplete")
+            flags = (*flags, "incomplete")
         if window.merged:
-            flags.append("merged")
+            flags = (*flags, "merged")
         payload = self.payload_of(event) if event is not None else None
-        turn.outcomes.append(
-            Finding(
-                device_id=turn.device_id,
-                group=turn.group,
-                rule=self.rule,
-                source=turn.source,
-                value=None,
-                count=number,
-                first_at=moment(at),
-                last_at=moment(at),
-                received_at=turn.received_at,
-                certainty="certain" if certain else "possible",
-                below=below,
-                flags=tuple(flags),
-                evidence=turn.evidence(event, payload) if event and payload else None,
-            )
+        return Finding(
+            device_id=turn.device_id,
+            group=turn.group,
+            rule=self.rule,
+            source=turn.source,
+            value=None,
+            count=number,
+            first_at=moment(at),
+            last_at=moment(at),
+            received_at=turn.received_at,
+            certainty="certain" if certain else "possible",
+            below=below,
+            flags=flags,
+            evidence=turn.evidence(event, payload) if event and payload else None,
         )
 
     def payload_of(self, event: Event) -> Struct | None:
@@ -245,14 +242,29 @@ class Range:
         device.watching = True
 
     def advance(self, window: Window, watermark: int, turn: Turn) -> None:
-        """Judge the minimums and recoveries that have fallen due at the watermark."""
+        """Judge, in the order of time, what has fallen due at the watermark (S05, S21)."""
         watch = window.watch
         if watch is None:
             return
         watch.watermark = watermark = max(watermark, watch.watermark)
-        while (step := watch.next_step()) is not None and step <= watermark:
+        pending, watch.pending = sorted(watch.pending.items()), {}
+        for at, finding in pending:
+            self._step(window, watch, at - 1, turn)
+            self._violate(watch, at, finding, turn)
+        self._step(window, watch, watermark, turn)
+        if self.min == 0 and watch.violated is None:
+            window.watch = None
+
+    def _step(self, window: Window, watch: Watch, until: int, turn: Turn) -> None:
+        """Judge the minimums up to the watermark and the recoveries, both not beyond `until`."""
+        while True:
+            due = watch.due if watch.due is not None and watch.due <= watch.watermark else None
+            steps = [step for step in (due, watch.resume) if step is not None and step <= until]
+            if not steps:
+                return
+            step = min(steps)
             certain, possible = self.count(window, step)
-            if step == watch.due:
+            if step == due:
                 follow = window.next_end(step - self.width)
                 watch.due = None if follow is None else max(follow + self.width, step + 1)
                 if possible < self.min:
@@ -260,8 +272,6 @@ class Range:
                     continue
             if step == watch.resume:
                 self._recover(window, watch, step, certain, possible, turn)
-        if self.min == 0 and watch.violated is None:
-            window.watch = None
 
     def hold(self, window: Window, since: int) -> None:
         """Judge no minimum of a window that begins before `since` (S18)."""
@@ -293,29 +303,26 @@ class Range:
                     watch.resume = None if watch.violated is None else watch.violated + self.width
 
     def _short(self, window: Window, watch: Watch, at: int, number: int, turn: Turn) -> None:
-        self._violate(watch, at)
         watch.shortfalls = [*watch.shortfalls[-SHORTFALLS + 1 :], at]
-        self._find(window, at, number, turn, [], below=True)
+        finding = self._finding(window, at, number, turn, (), below=True)
+        self._violate(watch, at, finding, turn)
 
-    def _violate(self, watch: Watch, at: int) -> None:
+    def _violate(self, watch: Watch, at: int, finding: Finding, turn: Turn) -> None:
+        turn.outcomes.append(finding)
         if watch.violated is None or at > watch.violated:
             watch.violated = at
             watch.resume = at + self.width
 
-    def _resume(self, window: Window, watch: Watch, until: int, turn: Turn) -> None:
-        """Let the device come back into its range before a violation that follows at `until` + 1."""
-        while watch.resume is not None and watch.resume <= until:
-            certain, possible = self.count(window, watch.resume)
-            self._recover(window, watch, watch.resume, certain, possible, turn)
-
     def _recover(
         self, window: Window, watch: Watch, at: int, certain: int, possible: int, turn: Turn
     ) -> None:
-        if certain <= self.max and possible >= self.min:
+        """Let the device be back in its range if it is; a part window is not asked for the minimum."""
+        most = possible if self.on_possible else certain
+        if most <= self.max and (possible >= self.min or at < watch.since + self.width):
             watch.violated = watch.resume = None
             turn.outcomes.append(Recovered(device_id=turn.device_id, rule_type=self.type, at=moment(at)))
         else:
-            watch.resume = window.next_end(at)
+            watch.resume = window.next_rise(at)
 
     def _fit(self, window: Window, now: int) -> None:
         """Keep a window within its bounds (S26)."""
@@ -350,7 +357,7 @@ class ActiveConnections(Range):
         entries = window.entries
         key = identity_of(event)
         in_order = not entries or time > entries[-2]
-        latest = in_order or time == entries[-2]
+        latest = (in_order and window.spans is None) or window.is_latest(time)
         points = spans = False
         for connection in event.payload:
             if connection.span is not None:
@@ -405,7 +412,7 @@ class FailedLogins(Range):
             return False
         window = self.window_of(device)
         entries = window.entries
-        latest = not entries or time >= entries[-2]
+        latest = window.is_latest(time)
         key = identity_of(event)
         fresh = False
         for index, record in enumerate(fails):

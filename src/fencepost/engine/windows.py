@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
 from fencepost.model.instant import SECOND
+from fencepost.model.outcome import Finding
 
 BYTES = 8
 POINT = 2
@@ -40,7 +41,7 @@ class Watch:
     `violated` is the latest violation that is not over, `shortfalls` the minimums missed of late.
     """
 
-    __slots__ = ("due", "resume", "shortfalls", "since", "violated", "watermark")
+    __slots__ = ("due", "pending", "resume", "shortfalls", "since", "violated", "watermark")
 
     def __init__(self, since: int) -> None:
         self.since = since
@@ -49,6 +50,7 @@ class Watch:
         self.resume: int | None = None
         self.violated: int | None = None
         self.shortfalls: list[int] = []
+        self.pending: dict[int, Finding] = {}
 
     def next_step(self) -> int | None:
         """Return the next moment to judge, None where only a new event can change anything."""
@@ -113,6 +115,11 @@ class Window:
             candidates.append(times[index])
         return min(candidates, default=None)
 
+    def is_latest(self, time: int) -> bool:
+        """Return whether nothing in the window is later than a moment."""
+        entries = self.entries
+        return (not entries or entries[-2] <= time) and all(span[1] <= time for span in self.each_span())
+
     def is_full(self) -> bool:
         return len(self.entries) + len(self.spans or ()) > CAPACITY
 
@@ -121,6 +128,15 @@ class Window:
         if self.spans:
             kept = [span for span in self.each_span() if span[1] >= before]
             self.spans = array("q", [number for span in kept for number in span]) if kept else None
+
+    def next_rise(self, after: int) -> int | None:
+        """Return the first time of a point or begin of a span later than `after`."""
+        times = self.entries[::2]
+        index = bisect_right(times, after)
+        candidates = [span[0] for span in self.each_span() if span[0] > after]
+        if index < len(times):
+            candidates.append(times[index])
+        return min(candidates, default=None)
 
     def points_before(self, time: int) -> int:
         """Return how many points are older than a moment."""
