@@ -78,5 +78,7 @@ def test_the_nearest_entry_is_the_one_written_most_like_the_value() -> None:
         ProcessList(("/usr/bin/streamd", "/usr/bin/curl")).nearest(Program("/usr/bin/curll"))
         == "/usr/bin/curl"
     )
+    assert ProcessList(("/usr/bin/streamd", "/opt/x")).nearest(Program("/opt/y")) == "/opt/x"
     assert UserList(("service", "admin")).nearest(User("admln", None)) == "admin"
+    assert UserList(("service", "admin")).nearest(User("zoe", None)) is None
     assert UserList(()).nearest(User("x", None)) is None

@@ -32,6 +32,7 @@ class AddressList:
     def __init__(self, entries: Iterable[str], implicit: Iterable[str] = ()) -> None:
         self.entries = tuple(parse_entry(text) for text in (*entries, *implicit))
         self.starts, self.ends = _merged(self.entries)
+        self._edges = sorted((edge, e.text) for e in self.entries for edge in (e.first, e.last))
         self.by_port: dict[int, list[AddressEntry]] = {}
         for entry in self.entries:
             if entry.port is not None:
@@ -65,12 +66,13 @@ class AddressList:
         return next((e.text for e in self.entries if e.covers(connection.remote, port, protocol)), None)
 
     def nearest(self, connection: Connection) -> str | None:
-        """Return the entry, as written, whose addresses lie closest to the connection's remote end."""
+        """Return the entry, as written, whose addresses begin or end closest to the connection's remote end."""
         address = connection.remote
         if address is None:
             return None
-        of_kind = [e for e in self.entries if _is_ipv4(e.first) == _is_ipv4(address)]
-        return min(of_kind, key=lambda entry: _distance(entry, address)).text if of_kind else None
+        place = bisect_right(self._edges, address, key=lambda edge: edge[0])
+        near = [e for e in self._edges[max(0, place - 1) : place + 1] if _is_ipv4(e[0]) == _is_ipv4(address)]
+        return min(near, key=lambda edge: abs(edge[0] - address))[1] if near else None
 
 
 def allowing_entry(connection: Connection) -> str | None:
@@ -80,10 +82,6 @@ def allowing_entry(connection: Connection) -> str | None:
 
 def _is_ipv4(address: int) -> bool:
     return MAPPED <= address <= MAPPED_LAST
-
-
-def _distance(entry: AddressEntry, address: int) -> int:
-    return max(entry.first - address, address - entry.last, 0)
 
 
 def _merged(entries: Iterable[AddressEntry]) -> tuple[list[int], list[int]]:

@@ -6,13 +6,12 @@ values give the same outcomes, run through or cut anywhere by `snapshot` and `bu
 """
 
 import heapq
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from fencepost.engine.clock import HORIZON, TOLERANCE, corrected, is_wrong, judged_times
-from fencepost.engine.device import REMEMBERED, Device
+from fencepost.engine.device import Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
 from fencepost.engine.turn import Turn, name_of_event
@@ -72,20 +71,23 @@ class Detector:
 
     def receive(self, device_id: str, message: SecurityMessage, received_at: datetime) -> list[Outcome]:
         """Judge one message, wholly, and return everything that it leads to."""
-        device = self._devices.get(device_id) or self._enrol(device_id)
+        device = self._devices.get(device_id)
+        if device is None:
+            device = self._enrol(device_id)
         now = (received_at - EPOCH) // MICROSECOND
         self._now = max(self._now, now)
-        outcomes = self._begin(device_id, device, now)
         turn = self._turn
-        turn.message, turn.source = message, message.source
-        if self._is_duplicate(device, message.fingerprint):
+        turn.device_id, turn.device, turn.now, turn.message = device_id, device, now, message
+        outcomes: list[Outcome] = []
+        turn.outcomes = outcomes
+        if device.knows(message.fingerprint):
             outcomes.append(Duplicate(device_id=device_id, received_at=received_at))
             return outcomes
-        plan = device.plan
-        if plan.source != message.source or not device.contact:
-            plan = self._hear(device, message)
+        if not device.contact or device.plan.source != message.source:
+            self._hear(device, message)
+        routes = device.plan.routes
         for event in message.events:
-            delay, judges = plan.routes[type(event)]
+            delay, judges = routes[type(event)]
             time = (event.occurred_at - EPOCH) // MICROSECOND
             if -TOLERANCE <= now - time <= delay:
                 for judge in judges:
@@ -154,10 +156,10 @@ class Detector:
         self._groups.pop(name.casefold(), None)
         return self._regroup(at)
 
-    def not_measurable(self, device_id: str) -> list[str]:
+    def not_measurable(self, device_id: str) -> tuple[str, ...]:
         """Return the types of the enabled rules that the device cannot feed (S18)."""
         device = self._devices.get(device_id)
-        return unmeasurable(device) if device is not None else []
+        return unmeasurable(device) if device is not None else ()
 
     def device_ids(self) -> Iterable[str]:
         """Return the devices that the detector knows, in the order in which it came to know them."""
@@ -182,41 +184,29 @@ class Detector:
 
     def _begin(self, device_id: str, device: Device, now: int) -> list[Outcome]:
         turn = self._turn
-        turn.device_id, turn.now, turn.group = device_id, now, device.plan.group
-        turn.message, turn.source, turn.flags = None, device.plan.source, ()
-        turn.incomplete = device.memory.incomplete if device.memory is not None else 0
+        turn.device_id, turn.device, turn.now, turn.message = device_id, device, now, None
         turn.outcomes = []
         return turn.outcomes
 
-    def _is_duplicate(self, device: Device, fingerprint: int) -> bool:
-        known = device.fingerprints
-        if known is None:
-            device.fingerprints = array("q", (fingerprint,))
-            return False
-        if fingerprint in known:
-            return True
-        known.append(fingerprint)
-        if len(known) > REMEMBERED:
-            del known[0]
-        return False
-
-    def _hear(self, device: Device, message: SecurityMessage) -> Plan:
+    def _hear(self, device: Device, message: SecurityMessage) -> None:
         """Take note of a first message, or of a first one from another kind of sender."""
         turn = self._turn
         if device.plan.source != message.source:
             device.plan = self._plan_for(device, device.plan.group, message.source)
         if not device.contact:
-            first = min(judged_times(message, turn.now), default=turn.now)
-            device.contact = max(first, turn.now - HORIZON)
+            device.contact = turn.now
+            if device.plan.minimums:
+                first = min(judged_times(message, turn.now), default=turn.now)
+                device.contact = max(first, turn.now - HORIZON)
         bit = 1 << SOURCES.index(message.source)
         if not device.sources & bit:
             device.sources |= bit
-            missing = unmeasurable(device)
+            missing = device.plan.missing if device.sources == bit else unmeasurable(device)
             turn.outcomes += [NotMeasurable(device_id=turn.device_id, rule_type=name) for name in missing]
-            self._watch_minimums(device, missing, max(device.contact, 1))
-        return device.plan
+            if device.plan.minimums:
+                self._watch_minimums(device, missing, device.contact)
 
-    def _watch_minimums(self, device: Device, missing: list[str], since: int) -> None:
+    def _watch_minimums(self, device: Device, missing: Sequence[str], since: int) -> None:
         for check in device.plan.minimums:
             if check.type not in missing and check.window_of(device).watch is None:
                 check.watch(device, max(since, self._turn.now - check.delay))
@@ -255,19 +245,11 @@ class Detector:
         return right
 
     def _advance(self, device: Device, now: int) -> None:
-        turn = self._turn
-        times: dict[str, int] = {}
-        for event in turn.message.events if turn.message else ():
-            time = micros(event.occurred_at)
-            if not is_wrong(time, now):
-                name = name_of_event(event)
-                times[name] = max(time, times.get(name, 0))
         watching = False
         for check in device.plan.ranges:
             window = device.windows[check.index] if device.windows else None
             if window is not None and window.watch is not None:
-                latest = max(times.get(name, 0) for name in check.event_names)
-                check.advance(window, max(latest, now - check.delay), turn)
+                check.advance(window, now - check.delay, self._turn)
                 watching = watching or window.watch is not None
         device.watching = watching
 
@@ -342,7 +324,7 @@ class Detector:
                 if known is not None and type(known) is type(check):
                     window = kept[check.index] = windows[known.index]
                     if window is not None and known.rule != check.rule:
-                        window.watch, window.bound = None, max(window.bound, len(window.entries))
+                        window.watch, window.room = None, -1
             device.windows = kept
         if device.contact:
             self._turn.now = at

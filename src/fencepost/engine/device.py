@@ -44,7 +44,7 @@ class Device:
     """
     One device: the plan of its group, and the windows of the plan's range rules, made when first needed.
 
-    `contact` is the instant from which minimums are judged; `sources` a bit per source heard from;
+    `fingerprints` is 0, the only one, or an array of the latest ones (S09). `contact` is the instant from which minimums are judged; `sources` a bit per source heard from;
     `timer` the moment for which the device is in the detector's queue, 0 for none.
     """
 
@@ -52,13 +52,29 @@ class Device:
 
     def __init__(self, plan: "Plan") -> None:
         self.plan = plan
-        self.fingerprints: array[int] | None = None
+        self.fingerprints: array[int] | int = 0
         self.windows: list[Window | None] | None = None
         self.memory: Memory | None = None
         self.contact = 0
         self.sources = 0
         self.timer = 0
         self.watching = False
+
+    def knows(self, fingerprint: int) -> bool:
+        """Return whether the device has sent a message like this one lately, and remember it."""
+        known = self.fingerprints
+        if type(known) is int:
+            if known == fingerprint:
+                return True
+            self.fingerprints = array("q", (known, fingerprint)) if known else fingerprint
+            return False
+        assert isinstance(known, array)  # noqa: S101 - the only other type
+        if fingerprint in known:
+            return True
+        known.append(fingerprint)
+        if len(known) > REMEMBERED:
+            del known[0]
+        return False
 
     def remember(self) -> Memory:
         """Return the device's memory, made if it had none."""

@@ -5,7 +5,8 @@ Each rule is compiled once per group into a check; `check_of` is the one place t
 judges which rule, and `assert_never` points there when a family is added.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Protocol, assert_never
 
 from msgspec import Struct
@@ -22,14 +23,20 @@ from fencepost.engine.names import (
     name_of,
     uid_of,
 )
-from fencepost.engine.ranges import ActiveConnections, FailedLoginRecords, FailedLogins, Range
+from fencepost.engine.ranges import (
+    ActiveConnections,
+    AnyConnections,
+    FailedLoginRecords,
+    FailedLogins,
+    Judge,
+    Range,
+)
 from fencepost.engine.turn import Turn, facts_of, name_of_event
 from fencepost.engine.windows import PAIRING
 from fencepost.model.address import format_address
 from fencepost.model.alert import Facts, Flag
 from fencepost.model.event import (
     Connection,
-    ConnectionCreate,
     DroppedEventsStatistics,
     Event,
     LocalUsers,
@@ -57,8 +64,9 @@ class Check(Protocol):
     @property
     def event_names(self) -> tuple[str, ...]: ...
 
-    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
-        """Add what the event violates to the turn; returns True if the event is a duplicate."""
+    @property
+    def judge(self) -> Judge:
+        """Adds what an event violates to the turn; returns True if the event is a duplicate."""
 
 
 ListRule = AllowlistRule | DenylistRule
@@ -123,16 +131,16 @@ class ConnectionCheck(ListCheck):
         self.list = AddressList(_entries(rule), implicit)
         self.direction = rule.row.direction
 
-    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
-        assert isinstance(event, ConnectionCreate | NetworkActivity)  # noqa: S101 - the plan's promise
-        holds, denies, direction = self.list.holds, self.denies, self.direction
+    def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
+        starts, ends, ported = self.list.starts, self.list.ends, self.list.by_port
         for connection in event.payload:
-            if (
-                connection.direction == direction
-                and connection.remote is not None
-                and holds(connection) is denies
-            ):
-                self._find(event, connection, time, turn)
+            if connection.direction == self.direction and (address := connection.remote) is not None:
+                index = bisect_right(starts, address)  # AddressList.holds, without its calls
+                held = index > 0 and address <= ends[index - 1]
+                if not held and ported:
+                    held = self.list.holds(connection)
+                if held is self.denies:
+                    self._find(event, connection, time, turn)
         return False
 
     def _find(self, event: Event, connection: Connection, time: int, turn: Turn) -> None:
@@ -157,11 +165,10 @@ class SignInCheck(ListCheck):
         super().__init__(rule)
         self.list = UserList(_entries(rule))
 
-    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
+    def judge(self, device: Device, event: Login | LocalUsers, time: int, turn: Turn) -> bool:
         if isinstance(event, LocalUsers):
             learn_accounts(device, event)
             return False
-        assert isinstance(event, Login)  # noqa: S101 - the plan's promise
         for record in event.payload:
             if record.result == "Success":
                 user = user_of(device, event, record, turn)
@@ -179,31 +186,29 @@ class SignInCheck(ListCheck):
 def user_of(device: Device, event: Login, record: SignIn, turn: Turn) -> User:
     """Return who signed in: by name, by PAM record, by LocalUsers, or by uid, in this order."""
     name, uid = name_of(record), uid_of(record)
-    at = micros(event.occurred_at)
-    if record.operation == "PAM:authentication" and name is not None:
-        _keep_sign_in(device, at, record, name, turn)
-    if name is None and record.process_id is not None:
-        name = _name_by_pam(device, at, str(record.process_id), turn)
+    if name is not None:
+        if record.operation == "PAM:authentication":
+            _keep_sign_in(device, event, record, name, turn)
+    elif record.process_id is not None:
+        name = _name_by_pam(device, micros(event.occurred_at), str(record.process_id), turn)
     if name is None and uid is not None:
         name = _name_by_account(device, uid, turn)
     return User(name, uid)
 
 
-def _message_sign_ins(turn: Turn) -> list[tuple[int, SignIn]]:
-    events = turn.message.events if turn.message else []
-    return [
-        (micros(event.occurred_at), record)
-        for event in events
-        if isinstance(event, Login)
-        for record in event.payload
-        if record.result == "Success"
-    ]
+def _sign_ins(turn: Turn) -> Iterator[tuple[Login, SignIn]]:
+    """Yield the records of the message that say that somebody signed in."""
+    for event in turn.message.events if turn.message is not None else ():
+        if type(event) is Login:
+            for record in event.payload:
+                if record.result == "Success":
+                    yield event, record
 
 
 def _name_by_pam(device: Device, at: int, process: str, turn: Turn) -> str | None:
     candidates = [
-        (abs(at - time), -time, name)
-        for time, record in _message_sign_ins(turn)
+        (abs(at - (time := micros(event.occurred_at))), -time, name)
+        for event, record in _sign_ins(turn)
         if record.operation == "PAM:authentication"
         and str(record.process_id) == process
         and (name := name_of(record)) is not None
@@ -216,17 +221,22 @@ def _name_by_pam(device: Device, at: int, process: str, turn: Turn) -> str | Non
     return near[2] if near is not None and near[0] <= PAIRING else None
 
 
-def _keep_sign_in(device: Device, at: int, record: SignIn, name: str, turn: Turn) -> None:
+def _keep_sign_in(device: Device, event: Login, record: SignIn, name: str, turn: Turn) -> None:
     """Remember a PAM record whose nameless login record is not in the same message."""
-    matched = any(
-        other.process_id == record.process_id and name_of(other) is None and abs(time - at) <= PAIRING
-        for time, other in _message_sign_ins(turn)
-    )
-    if not matched and record.process_id is not None:
-        memory = device.remember()
-        kept = (at, str(record.process_id), name)
-        if kept not in memory.sign_ins:
-            memory.sign_ins = (*memory.sign_ins[-SIGN_INS + 1 :], kept)
+    if record.process_id is None:
+        return
+    at = micros(event.occurred_at)
+    for other_event, other in _sign_ins(turn):
+        if (
+            other.process_id == record.process_id
+            and abs(micros(other_event.occurred_at) - at) <= PAIRING
+            and name_of(other) is None
+        ):
+            return
+    memory = device.remember()
+    kept = (at, str(record.process_id), name)
+    if kept not in memory.sign_ins:
+        memory.sign_ins = (*memory.sign_ins[-SIGN_INS + 1 :], kept)
 
 
 def _name_by_account(device: Device, uid: str, turn: Turn) -> str | None:
@@ -263,8 +273,7 @@ class ProcessCheck(ListCheck):
         super().__init__(rule)
         self.list = ProcessList(_entries(rule))
 
-    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
-        assert isinstance(event, ProcessCreate)  # noqa: S101 - the plan's promise
+    def judge(self, device: Device, event: ProcessCreate, time: int, turn: Turn) -> bool:
         holds, denies, hashed = self.list.holds, self.denies, self.list.hashed
         for process in event.payload:
             path = process.executable
@@ -355,7 +364,7 @@ class Completeness:
         if reason is None:
             return False
         memory = device.remember()
-        memory.incomplete = turn.incomplete = max(memory.incomplete, time)
+        memory.incomplete = max(memory.incomplete, time)
         for check in self._ranges:
             window = device.windows[check.index] if device.windows else None
             if window is not None:

@@ -161,16 +161,16 @@ def _takes(alert: Alert, finding: Finding) -> bool:
         return False
     if alert.ended_at is not None:
         return finding.last_at <= alert.ended_at
-    return finding.last_at <= alert.last_seen_at + width or finding.rule.min > 0
+    return finding.last_at <= alert.last_seen_at + width or finding.rule.needs_order
 
 
 def _ended_by(standing: Sequence[Alert], finding: Finding) -> list[Alert]:
     """
     A range alert that a new one follows had come to its end before.
 
-    With a minimum only the engine can tell when that was, and it has told.
+    Of a rule that needs order only the engine can tell when that was, and it has told.
     """
-    if not isinstance(finding.rule, TimeWindowRule) or finding.rule.min > 0:
+    if not isinstance(finding.rule, TimeWindowRule) or finding.rule.needs_order:
         return []
     return [
         _moved(alert, "recover", "a whole window is back in the allowed range", ended_at=end)

@@ -1,8 +1,8 @@
 """Lists of users and of processes: how an entry means a name (S13, S14)."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from fnmatch import translate
 
 from fencepost.model.event import Process, SignIn
@@ -39,6 +39,32 @@ def uid_of(record: SignIn) -> str | None:
     return None if record.user_id is None or record.user_id == "" else str(record.user_id)
 
 
+class Likeness:
+    """Entries by how they begin: two bisections find the one most like a text, however many there are."""
+
+    def __init__(self, named: Iterable[tuple[str, str]]) -> None:
+        self._named = sorted((name.lower(), entry) for name, entry in named)
+
+    def nearest(self, text: str) -> str | None:
+        """Return the entry whose name shares the longest beginning with the text; None if none shares two letters."""
+        text = text.lower()
+        place = bisect_left(self._named, (text, ""))
+        neighbours = self._named[max(0, place - 1) : place + 1]
+        shared = [(_shared(name, text), entry) for name, entry in neighbours]
+        length, entry = max(shared, default=(0, ""))
+        return entry if length > 1 else None
+
+
+def _shared(one: str, other: str) -> int:
+    """Count the letters with which both begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _base(path: str) -> str:
+    return re.split(r"[\\/]", path)[-1]
+
+
 class UserList:
     """
     A list of users.
@@ -51,6 +77,7 @@ class UserList:
         self.entries = tuple(entries)
         self._exact = frozenset(self.entries)
         self._folded = frozenset(entry.lower() for entry in self.entries)
+        self._likeness = Likeness((entry, entry) for entry in self.entries)
 
     def holds(self, user: User) -> bool:
         return self._means(user, self._exact, self._folded)
@@ -62,8 +89,8 @@ class UserList:
         )
 
     def nearest(self, user: User) -> str | None:
-        """Return the entry that is written most like the user's name."""
-        return next(iter(get_close_matches(user.value, self.entries, n=1, cutoff=0.0)), None)
+        """Return the entry that begins most like the user's name."""
+        return self._likeness.nearest(user.value)
 
     def _means(self, user: User, exact: frozenset[str], folded: frozenset[str]) -> bool:
         name = user.name
@@ -130,6 +157,8 @@ class ProcessList:
             else:
                 self.bases.update((entry, entry.lower() + "\\"))
         self._patterns = re.compile("|".join(patterns)) if patterns else None
+        self._bases = Likeness((_base(entry), entry) for entry in self.entries)
+        self._whole = Likeness((entry, entry) for entry in self.entries)
 
     @property
     def hashed(self) -> bool:
@@ -154,10 +183,8 @@ class ProcessList:
         return next((e for e in self.entries if ProcessList((e,)).holds(program.path, program.digest)), None)
 
     def nearest(self, program: Program) -> str | None:
-        """Return the entry that is written most like the program's path or base name."""
-        base = re.split(r"[\\/]", program.path)[-1]
-        by_base = get_close_matches(base, self.entries, n=1, cutoff=0.5)
-        return next(iter(by_base or get_close_matches(program.path, self.entries, n=1, cutoff=0.4)), None)
+        """Return the entry that is written most like the program's base name, else like its path."""
+        return self._bases.nearest(_base(program.path)) or self._whole.nearest(program.path)
 
     def _holds_windows(self, path: str) -> bool:
         base = path.rpartition("\\")[2]

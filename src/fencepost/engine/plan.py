@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from typing import get_args
 
 from fencepost.engine.device import Device
@@ -38,7 +39,8 @@ class Plan:
 
     `routes` gives for each class of event the legitimate delay in microseconds and the checks to make;
     range rules come first, so that a duplicate is known before a list judges it again. `ranges` are the
-    range rules, each at the place of its windows in a device.
+    range rules, each at the place of its windows in a device; `missing` are the rules that such a sender
+    cannot feed (S18).
     """
 
     def __init__(self, group: SecurityGroup, source: Source, served: Served = ()) -> None:
@@ -51,6 +53,7 @@ class Plan:
         for rule in group.rules:
             if rule.enabled:
                 self._compile(rule)
+        self.missing = self.unmeasurable((source,), frozenset())
         self.minimums = [check for check in self.ranges if check.min > 0]
         ordered: list[Check] = [Completeness(self.ranges), *self.ranges]
         ordered += [check for check in self.checks.values() if not isinstance(check, Range)]
@@ -71,6 +74,15 @@ class Plan:
         if isinstance(check, Range):
             self.ranges.append(check)
 
+    @cache  # noqa: B019 - a plan lives as long as its group, and few combinations exist
+    def unmeasurable(self, heard: tuple[Source, ...], seen: frozenset[str]) -> tuple[str, ...]:
+        """Return the types of the enabled rules that neither a source heard nor an event seen can feed."""
+        return tuple(
+            rule.type
+            for rule in self.group.rules
+            if rule.enabled and not {*heard} & {*rule.row.sources} and rule.row.event not in seen
+        )
+
     def delay_of(self, event_name: str) -> int:
         """Return how late an event may legitimately come, in microseconds (S06)."""
         if self.group.allowed_lateness is not None:
@@ -81,15 +93,11 @@ class Plan:
         return self._delays.get(event_name, length(default))
 
 
-def unmeasurable(device: Device) -> list[str]:
+def unmeasurable(device: Device) -> tuple[str, ...]:
     """Return the types of the enabled rules that the device cannot feed (S18)."""
-    heard = {source for bit, source in enumerate(SOURCES) if device.sources >> bit & 1}
+    heard = tuple(source for bit, source in enumerate(SOURCES) if device.sources >> bit & 1)
     seen = device.memory.seen if device.memory is not None else frozenset()
-    return [
-        rule.type
-        for rule in device.plan.group.rules
-        if rule.enabled and not heard & set(rule.row.sources) and rule.row.event not in seen
-    ]
+    return device.plan.unmeasurable(heard, seen)
 
 
 def served_delays(delays: Mapping[str, timedelta]) -> Served:

@@ -5,9 +5,9 @@ In order and within the maximum an event costs one append and one comparison; ev
 only when the bound of the window is passed, when data comes late, or when time moves a watched window.
 """
 
-from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import ceil
+from typing import Any
 
 from msgspec import Struct
 from xxhash import xxh3_64_intdigest
@@ -50,10 +50,19 @@ _ID_BITS = (1 << 48) - 1
 _INDEX = 1 << 48
 
 
+Judge = Callable[[Device, Any, int, Turn], bool]
+
+
 class Range:
-    """A time-window rule, compiled; subclasses say which payloads of which events are points."""
+    """
+    A time-window rule, compiled; subclasses say which payloads of which events are points.
+
+    `limit` is the bound up to which a window is not looked at: the maximum, or less where the maximum is
+    so great that the window must be kept from growing.
+    """
 
     event_names: tuple[str, ...]
+    judge: Judge
     tally: Tally
     floor: Tally
 
@@ -67,11 +76,9 @@ class Range:
         self.delay = delay
         self.keep = self.width + delay
         self.stale = self.keep + (self.keep >> 2)
+        self.limit = min(rule.max, CAPACITY // (2 * POINT))
         self.on_possible = rule.alert_on == "possible"
-
-    @abstractmethod
-    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
-        """Take an event in, add what it violates to the turn; returns True for a duplicate."""
+        self.needs_order = rule.needs_order
 
     def window_of(self, device: Device) -> Window:
         windows = device.windows
@@ -79,7 +86,7 @@ class Range:
             windows = device.windows = [None] * len(device.plan.ranges)
         window = windows[self.index]
         if window is None:
-            window = windows[self.index] = Window()
+            window = windows[self.index] = Window(self.limit)
         return window
 
     # counting
@@ -115,17 +122,15 @@ class Range:
         self, device: Device, window: Window, time: int, event: Event, turn: Turn, *, latest: bool
     ) -> None:
         """Judge what a point at `time` changed; `latest` says that nothing in the window is later."""
-        if latest:
-            if window.bound > self.max:
-                certain, possible = self.judge_at(device, window, time, event, turn)
-                window.bound = max(certain, possible)
-        else:
+        if not latest:
             self._reconsider(device, window, time, time + self.width, event, turn)
-        if window.watch is not None:
+        elif window.room < 0:
+            certain, possible = self.judge_at(device, window, time, event, turn)
+            window.room = min(max(self.max - max(certain, possible), 0), self.limit)
+            if time - window.entries[0] > self.stale:
+                self._age(window, turn.now)
+        if window.watch is not None and (window.watch.eager or not latest):
             self._note(window, (time,), turn)
-        entries = window.entries
-        if entries and time - entries[0] > self.stale:
-            self._age(window, turn.now)
         self._fit(window, turn.now)
 
     def take_span(
@@ -135,7 +140,7 @@ class Range:
         first, last, hits = span[0] + turn.shift, span[1] + turn.shift, span[2]
         if not window.insert_span(first, last, hits, key):
             return False
-        window.bound += hits
+        window.room -= hits
         pieces = max(1, ceil((last - first) / self.width))
         if (held := ceil(hits / pieces)) > self.max:
             self._over(device, window, last, held, event, turn, certain=True)
@@ -184,12 +189,12 @@ class Range:
     ) -> None:
         if window.watch is None:
             window.watch = Watch(device.contact)
-        device.watching = True
+        device.watching = window.watch.eager = True
         flags: tuple[Flag, ...] = turn.flags
         if type(event) is NetworkActivity and event.full:
             flags = (*flags, "incomplete")
         finding = self._finding(window, at, number, turn, flags, event, certain=certain)
-        if self.min == 0:
+        if not self.needs_order:
             self._violate(window.watch, at, finding, turn)
         elif at not in window.watch.pending or number > window.watch.pending[at].count:
             window.watch.pending[at] = finding
@@ -246,12 +251,16 @@ class Range:
         watch = window.watch
         if watch is None:
             return
-        watch.watermark = watermark = max(watermark, watch.watermark)
+        watch.watermark = watermark = max(watermark, watch.watermark, watch.latest)
+        if not watch.pending and ((step := watch.next_step()) is None or step > watermark):
+            watch.settle()
+            return
         pending, watch.pending = sorted(watch.pending.items()), {}
         for at, finding in pending:
             self._step(window, watch, at - 1, turn)
             self._violate(watch, at, finding, turn)
         self._step(window, watch, watermark, turn)
+        watch.settle()
         if self.min == 0 and watch.violated is None:
             window.watch = None
 
@@ -322,7 +331,7 @@ class Range:
             watch.violated = watch.resume = None
             turn.outcomes.append(Recovered(device_id=turn.device_id, rule_type=self.type, at=moment(at)))
         else:
-            watch.resume = window.next_rise(at)
+            watch.resume = window.next_change(at, self.width)
 
     def _fit(self, window: Window, now: int) -> None:
         """Keep a window within its bounds (S26)."""
@@ -339,9 +348,7 @@ class Range:
         window.forget(now - HORIZON - self.width)
 
 
-def identity_of(event: Event) -> int:
-    """Return 48 bits that stand for an event's id."""
-    return xxh3_64_intdigest(event.id.encode()) & _ID_BITS
+AnyConnections = ConnectionCreate | NetworkActivity
 
 
 class ActiveConnections(Range):
@@ -351,13 +358,14 @@ class ActiveConnections(Range):
     tally = staticmethod(distinct)
     floor = staticmethod(distinct)
 
-    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
-        assert isinstance(event, ConnectionCreate | NetworkActivity)  # noqa: S101 - the plan's promise
-        window = self.window_of(device)
-        entries = window.entries
-        key = identity_of(event)
+    def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
+        windows = device.windows
+        window = windows[self.index] if windows is not None else None
+        if window is None:
+            window = self.window_of(device)
+        entries, watch = window.entries, window.watch
+        key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
         in_order = not entries or time > entries[-2]
-        latest = (in_order and window.spans is None) or window.is_latest(time)
         points = spans = False
         for connection in event.payload:
             if connection.span is not None:
@@ -370,17 +378,22 @@ class ActiveConnections(Range):
                 points = True
             else:
                 points = window.insert(time, key) or points
-            window.bound += 1
             key += _INDEX
-        if points and (
-            window.bound > self.max
-            or not latest
-            or window.watch is not None
-            or len(entries) > CAPACITY
-            or time - entries[0] > self.stale
-        ):
-            self.settle(device, window, time, event, turn, latest=latest)
-        return not (points or spans) and bool(event.payload)
+        window.room -= len(event.payload)
+        if watch is not None:
+            _hear(watch, time, turn)
+        if points:
+            latest = (in_order and window.spans is None) or window.is_latest(time)
+            if window.room < 0 or not latest or (watch is not None and watch.eager):
+                self.settle(device, window, time, event, turn, latest=latest)
+            return False
+        return not spans and bool(event.payload)
+
+
+def _hear(watch: Watch, time: int, turn: Turn) -> None:
+    """Take note of an event time for the watermark; a wrong clock is not believed (S05)."""
+    if time > watch.latest and not turn.shift:
+        watch.latest = time
 
 
 def _connection_key(connection: Connection, event: Event, key: int) -> int:
@@ -405,23 +418,24 @@ class FailedLogins(Range):
     tally = staticmethod(attempts)
     floor = staticmethod(certain_attempts)
 
-    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
-        assert isinstance(event, Login)  # noqa: S101 - the plan's promise
+    def judge(self, device: Device, event: Login, time: int, turn: Turn) -> bool:
+        windows = device.windows
+        window = windows[self.index] if windows is not None else None
+        if window is not None and window.watch is not None:
+            _hear(window.watch, time, turn)
         fails = [record for record in event.payload if record.result == "Fail"]
         if not fails:
             return False
-        window = self.window_of(device)
-        entries = window.entries
+        window = window or self.window_of(device)
         latest = window.is_latest(time)
-        key = identity_of(event)
+        key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
         fresh = False
         for index, record in enumerate(fails):
             fresh = window.insert(time, _attempt_key(record, key + index)) or fresh
-            window.bound += 1
-        if not fresh:
-            return True
-        self.settle(device, window, time, event, turn, latest=latest)
-        return False
+        window.room -= len(fails)
+        if window.room < 0 or not latest or (window.watch is not None and window.watch.eager):
+            self.settle(device, window, time, event, turn, latest=latest)
+        return not fresh
 
     def payload_of(self, event: Event) -> Struct | None:
         assert isinstance(event, Login)  # noqa: S101 - the plan's promise

@@ -23,6 +23,8 @@ class _Watch(Struct, array_like=True):
     resume: int | None
     violated: int | None
     shortfalls: list[int]
+    latest: int
+    eager: bool
 
 
 class _Window(Struct, array_like=True):
@@ -30,7 +32,7 @@ class _Window(Struct, array_like=True):
     kind: str
     entries: bytes
     spans: bytes
-    bound: int
+    room: int
     merged: bool
     watch: _Watch | None
 
@@ -52,7 +54,7 @@ class _Device(Struct, array_like=True):
     source: Source
     contact: int
     sources: int
-    fingerprints: bytes
+    fingerprints: int | bytes
     windows: list[_Window]
     memory: _Memory | None
 
@@ -97,7 +99,7 @@ def _packed(device_id: str, device: Device) -> _Device:
         device.plan.source,
         device.contact,
         device.sources,
-        device.fingerprints.tobytes() if device.fingerprints is not None else b"",
+        device.fingerprints if isinstance(device.fingerprints, int) else device.fingerprints.tobytes(),
         [
             _packed_window(check.type, type(check).__name__, window)
             for check, window in windows
@@ -113,7 +115,7 @@ def _packed_window(rule_type: str, kind: str, window: Window) -> _Window:
         kind,
         window.entries.tobytes(),
         window.spans.tobytes() if window.spans is not None else b"",
-        window.bound,
+        window.room,
         window.merged,
         None if window.watch is None else msgspec.convert(_members(window.watch), _Watch),
     )
@@ -132,8 +134,8 @@ def _restorer(packed: _Device) -> Callable[[Device, PlanFor], None]:
                 setattr(memory, name, getattr(packed.memory, name))
         device.plan = plan_for(device, packed.source)
         device.contact, device.sources = packed.contact, packed.sources
-        if packed.fingerprints:
-            device.fingerprints = _array(packed.fingerprints)
+        known = packed.fingerprints
+        device.fingerprints = known if isinstance(known, int) else _array(known)
         if packed.group == device.plan.group.name and packed.windows:
             _restore_windows(device, packed.windows)
 
@@ -152,10 +154,10 @@ def _restore_windows(device: Device, packed: list[_Window]) -> None:
 
 
 def _window(packed: _Window) -> Window:
-    window = Window()
+    window = Window(packed.room)
     window.entries = _array(packed.entries)
     window.spans = _array(packed.spans) if packed.spans else None
-    window.bound, window.merged = packed.bound, packed.merged
+    window.merged = packed.merged
     if packed.watch is not None:
         window.watch = watch = Watch(packed.watch.since)
         for name in _Watch.__struct_fields__:

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from fencepost.engine.device import Device
 from fencepost.model.alert import Evidence, Facts, Flag
 from fencepost.model.event import Event, SecurityMessage, Source
 from fencepost.model.instant import moment
@@ -18,27 +19,39 @@ class Turn:
     """
     Handed through the checks of one message; the detector reuses it, so nothing may keep it.
 
-    `now` is the receive time in microseconds, `flags` what is wrong with the event being judged,
-    `shift` the microseconds by which its wrong clock was put right, `incomplete` the latest moment for
-    which the device has reported drops (0 for never).
+    `now` is the receive time in microseconds, `flags` what is wrong with the event being judged, `shift`
+    the microseconds by which its wrong clock was put right. `message` is None when only time passes.
     """
 
-    __slots__ = ("device_id", "flags", "group", "incomplete", "message", "now", "outcomes", "shift", "source")
+    __slots__ = ("device", "device_id", "flags", "message", "now", "outcomes", "shift")
+
+    device: Device
 
     def __init__(self) -> None:
         self.device_id = ""
-        self.group = SecurityGroup(name="")
         self.message: SecurityMessage | None = None
-        self.source: Source = "legacy"
         self.now = 0
         self.flags: tuple[Flag, ...] = ()
         self.shift = 0
-        self.incomplete = 0
         self.outcomes: list[Outcome] = []
 
     @property
     def received_at(self) -> datetime:
         return moment(self.now)
+
+    @property
+    def group(self) -> SecurityGroup:
+        return self.device.plan.group
+
+    @property
+    def source(self) -> Source:
+        return self.device.plan.source
+
+    @property
+    def incomplete(self) -> int:
+        """The latest moment for which the device has reported drops, 0 for never (S18)."""
+        memory = self.device.memory
+        return memory.incomplete if memory is not None else 0
 
     def evidence(self, event: Event, payload: Struct) -> Evidence:
         """Return what an alert keeps of an event (S22)."""

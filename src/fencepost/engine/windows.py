@@ -38,10 +38,22 @@ class Watch:
 
     `since` is where the first whole window begins. `due` is the next moment at which the count can have
     dropped, `resume` the next one at which the device can be back in its range, None where there is none.
-    `violated` is the latest violation that is not over, `shortfalls` the minimums missed of late.
+    `violated` is the latest violation that is not over, `shortfalls` the minimums missed of late, `pending`
+    the maximums passed in the message at hand, told in the order of time with the rest (S05). `latest` is
+    the latest event time seen, `eager` whether even an event in order must be noted.
     """
 
-    __slots__ = ("due", "pending", "resume", "shortfalls", "since", "violated", "watermark")
+    __slots__ = (
+        "due",
+        "eager",
+        "latest",
+        "pending",
+        "resume",
+        "shortfalls",
+        "since",
+        "violated",
+        "watermark",
+    )
 
     def __init__(self, since: int) -> None:
         self.since = since
@@ -51,6 +63,12 @@ class Watch:
         self.violated: int | None = None
         self.shortfalls: list[int] = []
         self.pending: dict[int, Finding] = {}
+        self.latest = 0
+        self.eager = True
+
+    def settle(self) -> None:
+        """Bring `eager` up to date after a change."""
+        self.eager = self.due is None or self.violated is not None or bool(self.shortfalls)
 
     def next_step(self) -> int | None:
         """Return the next moment to judge, None where only a new event can change anything."""
@@ -61,17 +79,17 @@ class Window:
     """
     The points and spans of one range rule and device.
 
-    `bound` is never less than the possible count of the latest window: as long as it is within the
-    maximum nothing needs to be counted. `merged` says that points have become spans (S26).
+    `room` is how many occurrences may still come before the latest window must be counted again: while it
+    lasts the maximum cannot have been passed. `merged` says that points have become spans (S26).
     """
 
-    __slots__ = ("bound", "entries", "merged", "spans", "watch")
+    __slots__ = ("entries", "merged", "room", "spans", "watch")
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.entries: array[int] = array("q")
         self.merged = False
         self.spans: array[int] | None = None
-        self.bound = 0
+        self.room = room
         self.watch: Watch | None = None
 
     def insert(self, time: int, key: int) -> bool:
@@ -117,8 +135,9 @@ class Window:
 
     def is_latest(self, time: int) -> bool:
         """Return whether nothing in the window is later than a moment."""
-        entries = self.entries
-        return (not entries or entries[-2] <= time) and all(span[1] <= time for span in self.each_span())
+        if self.entries and self.entries[-2] > time:
+            return False
+        return self.spans is None or all(span[1] <= time for span in self.each_span())
 
     def is_full(self) -> bool:
         return len(self.entries) + len(self.spans or ()) > CAPACITY
@@ -129,13 +148,16 @@ class Window:
             kept = [span for span in self.each_span() if span[1] >= before]
             self.spans = array("q", [number for span in kept for number in span]) if kept else None
 
-    def next_rise(self, after: int) -> int | None:
-        """Return the first time of a point or begin of a span later than `after`."""
+    def next_change(self, after: int, width: int) -> int | None:
+        """Return the first moment later than `after` at which a number of the window may change."""
+        candidates = []
         times = self.entries[::2]
-        index = bisect_right(times, after)
-        candidates = [span[0] for span in self.each_span() if span[0] > after]
-        if index < len(times):
-            candidates.append(times[index])
+        for shift in (0, width):
+            index = bisect_right(times, after - shift)
+            if index < len(times):
+                candidates.append(times[index] + shift)
+        for first, last, *_ in self.each_span():
+            candidates += (moment for moment in (first, last + width) if moment > after)
         return min(candidates, default=None)
 
     def points_before(self, time: int) -> int:

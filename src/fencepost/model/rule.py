@@ -46,6 +46,15 @@ class TimeWindowRule(_Rule, frozen=True, kw_only=True, tag="timeWindow", tag_fie
     count: Literal["attempts", "records"] = "attempts"
     alert_on: Literal["certain", "possible"] = "certain"
 
+    @property
+    def needs_order(self) -> bool:
+        """
+        Whether a window after a violation can be outside the range without a violation of its own.
+
+        A maximum of certain numbers alone is back in range a whole window after its last violation.
+        """
+        return self.min > 0 or self.alert_on == "possible"
+
 
 class ThresholdRule(_Rule, frozen=True, kw_only=True, tag="threshold", tag_field="family"):
     """The allowed range of a single reported gauge (S17)."""
