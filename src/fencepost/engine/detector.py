@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from fencepost.engine.clock import HORIZON, TOLERANCE, corrected, is_wrong, judged_times
+from fencepost.engine.clock import HORIZON, corrected, is_wrong, judged_times
 from fencepost.engine.device import Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
 from fencepost.engine.turn import Turn, name_of_event
-from fencepost.engine.windows import Window
 from fencepost.model.event import Event, SecurityMessage, Source
 from fencepost.model.instant import EPOCH, MICROSECOND, micros, moment
 from fencepost.model.membership import Membership
@@ -78,6 +77,7 @@ class Detector:
         self._now = max(self._now, now)
         turn = self._turn
         turn.device_id, turn.device, turn.now, turn.message = device_id, device, now, message
+        turn.sign_ins = None
         outcomes: list[Outcome] = []
         turn.outcomes = outcomes
         if device.knows(message.fingerprint):
@@ -89,7 +89,7 @@ class Detector:
         for event in message.events:
             delay, judges = routes[type(event)]
             time = (event.occurred_at - EPOCH) // MICROSECOND
-            if -TOLERANCE <= now - time <= delay:
+            if 0 <= now - time <= delay:
                 for judge in judges:
                     if judge(device, event, time, turn):
                         outcomes.append(_duplicate(turn, event))
@@ -173,11 +173,9 @@ class Detector:
     def count(self, device_id: str, rule_type: str, at: datetime) -> tuple[int, int] | None:
         """Return the certain and possible number of a range rule's window that ends at a moment."""
         device = self._devices.get(device_id)
-        for check in device.plan.ranges if device is not None and device.windows else ():
-            assert device is not None  # noqa: S101 - the loop's condition
+        for check, window in device.open_windows() if device is not None else ():
             if check.type == rule_type:
-                window = device.windows[check.index] if device.windows else None
-                return (0, 0) if window is None else check.count(window, micros(at))
+                return check.count(window, micros(at))
         return None
 
     # one message
@@ -195,6 +193,7 @@ class Detector:
             device.plan = self._plan_for(device, device.plan.group, message.source)
         if not device.contact:
             device.contact = turn.now
+            device.reset()
             if device.plan.minimums:
                 first = min(judged_times(message, turn.now), default=turn.now)
                 device.contact = max(first, turn.now - HORIZON)
@@ -212,7 +211,7 @@ class Detector:
                 check.watch(device, max(since, self._turn.now - check.delay))
 
     def _judge_odd(self, device: Device, event: Event, time: int, delay: int) -> None:
-        """Judge an event that is late, or whose clock cannot be right (S07, S08)."""
+        """Judge an event that is late, or whose clock is ahead or cannot be right (S07, S08)."""
         turn = self._turn
         now = turn.now
         if is_wrong(time, now):
@@ -245,20 +244,17 @@ class Detector:
         return right
 
     def _advance(self, device: Device, now: int) -> None:
-        watching = False
-        for check in device.plan.ranges:
-            window = device.windows[check.index] if device.windows else None
-            if window is not None and window.watch is not None:
+        device.watching = False
+        for check, window in device.open_windows():
+            if window.watch is not None:
                 check.advance(window, now - check.delay, self._turn)
-                watching = watching or window.watch is not None
-        device.watching = watching
+                device.watching = device.watching or window.watch is not None
 
     def _schedule(self, device_id: str, device: Device) -> None:
         """Put the device into the queue for the moment at which time alone changes something for it."""
         due = 0
-        for check in device.plan.ranges if device.watching else ():
-            window = device.windows[check.index] if device.windows else None
-            step = window.watch.next_step() if window is not None and window.watch is not None else None
+        for check, window in device.open_windows() if device.watching else ():
+            step = window.watch.next_step() if window.watch is not None else None
             if step is not None and (not due or step + check.delay < due):
                 due = step + check.delay
         if due and (not device.timer or due < device.timer):
@@ -292,7 +288,7 @@ class Detector:
         if group.name == device.plan.group.name:
             return
         device.plan = self._plan_for(device, group, device.plan.source)
-        device.windows, device.watching = None, False
+        device.reset()
         outcomes.append(Reassigned(device_id=device_id, group=group, at=moment(at)))
         self._turn.now = at
         if device.contact:
@@ -314,18 +310,16 @@ class Detector:
 
     def _carry_over(self, device_id: str, device: Device, group: SecurityGroup, at: int) -> None:
         """Keep the counters of rules that count as before; a changed minimum begins anew (S24)."""
-        before, windows = device.plan, device.windows
-        device.plan = plan = self._plan_for(device, group, before.source)
-        if windows is not None and before.group != group:
-            kept: list[Window | None] = [None] * len(plan.ranges)
-            old = {check.type: check for check in before.ranges}
-            for check in plan.ranges:
-                known = old.get(check.type)
-                if known is not None and type(known) is type(check):
-                    window = kept[check.index] = windows[known.index]
-                    if window is not None and known.rule != check.rule:
-                        window.watch, window.room = None, -1
-            device.windows = kept
+        before = {check.type: (check, window) for check, window in device.open_windows()}
+        device.plan = self._plan_for(device, group, device.plan.source)
+        device.reset()
+        for check in device.plan.ranges if device.contact else ():
+            known, window = before.get(check.type, (None, None))
+            if window is not None and type(known) is type(check):
+                device.windows[check.index] = window
+                if known is not None and known.rule != check.rule:
+                    check.renew(window, at)
+                device.watching = device.watching or window.watch is not None
         if device.contact:
             self._turn.now = at
             self._watch_minimums(device, unmeasurable(device), at)

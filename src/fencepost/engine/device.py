@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 from fencepost.engine.windows import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fencepost.engine.plan import Plan
+    from fencepost.engine.ranges import Range
+
+NO_WINDOWS: list[Window | None] = []
+"""Shared by all devices from which nothing has come."""
 
 REMEMBERED = 64
 """Fingerprints of messages that a device's memory holds (S09)."""
@@ -53,12 +59,23 @@ class Device:
     def __init__(self, plan: "Plan") -> None:
         self.plan = plan
         self.fingerprints: array[int] | int = 0
-        self.windows: list[Window | None] | None = None
+        self.windows: list[Window | None] = NO_WINDOWS
         self.memory: Memory | None = None
         self.contact = 0
         self.sources = 0
         self.timer = 0
         self.watching = False
+
+    def reset(self) -> None:
+        """Begin with clean windows, if anything has come from the device."""
+        self.windows = [None] * len(self.plan.ranges) if self.contact else NO_WINDOWS
+        self.watching = False
+
+    def open_windows(self) -> "Iterator[tuple[Range, Window]]":
+        """Yield the windows that exist, each with its rule."""
+        for check, window in zip(self.plan.ranges, self.windows, strict=False):
+            if window is not None:
+                yield check, window
 
     def knows(self, fingerprint: int) -> bool:
         """Return whether the device has sent a message like this one lately, and remember it."""

@@ -6,7 +6,6 @@ judges which rule, and `assert_never` points there when a family is added.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
 from typing import Protocol, assert_never
 
 from msgspec import Struct
@@ -31,8 +30,8 @@ from fencepost.engine.ranges import (
     Judge,
     Range,
 )
-from fencepost.engine.turn import Turn, facts_of, name_of_event
-from fencepost.engine.windows import PAIRING
+from fencepost.engine.turn import Turn, name_of_event
+from fencepost.engine.windows import PAIRING, PAM_OPERATION
 from fencepost.model.address import format_address
 from fencepost.model.alert import Facts, Flag
 from fencepost.model.event import (
@@ -129,17 +128,15 @@ class ConnectionCheck(ListCheck):
         super().__init__(rule)
         implicit = () if self.denies else group.implicit_addresses()
         self.list = AddressList(_entries(rule), implicit)
+        self.starts, self.ends, self.holds = self.list.starts, self.list.ends, self.list.holds
         self.direction = rule.row.direction
 
     def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
-        starts, ends, ported = self.list.starts, self.list.ends, self.list.by_port
+        starts, ends, denies, direction = self.starts, self.ends, self.denies, self.direction
         for connection in event.payload:
-            if connection.direction == self.direction and (address := connection.remote) is not None:
+            if connection.direction == direction and (address := connection.remote) is not None:
                 index = bisect_right(starts, address)  # AddressList.holds, without its calls
-                held = index > 0 and address <= ends[index - 1]
-                if not held and ported:
-                    held = self.list.holds(connection)
-                if held is self.denies:
+                if (index > 0 and address <= ends[index - 1]) is denies and self.holds(connection) is denies:
                     self._find(event, connection, time, turn)
         return False
 
@@ -147,9 +144,9 @@ class ConnectionCheck(ListCheck):
         assert connection.remote is not None  # noqa: S101 - judge has asked
         entry = self.list.matching(connection) if self.denies else self.list.nearest(connection)
         subject = {
-            name: value
-            for name, value in facts_of(connection).items()
-            if name in {"RemoteAddress", "RemotePort", "Protocol"}
+            "RemoteAddress": connection.remote_address,
+            "RemotePort": connection.remote_port,
+            "Protocol": connection.protocol,
         }
         value = format_address(connection.remote)
         allowing = None if self.denies else allowing_entry(connection)
@@ -187,54 +184,53 @@ def user_of(device: Device, event: Login, record: SignIn, turn: Turn) -> User:
     """Return who signed in: by name, by PAM record, by LocalUsers, or by uid, in this order."""
     name, uid = name_of(record), uid_of(record)
     if name is not None:
-        if record.operation == "PAM:authentication":
+        if record.operation == PAM_OPERATION:
             _keep_sign_in(device, event, record, name, turn)
     elif record.process_id is not None:
-        name = _name_by_pam(device, micros(event.occurred_at), str(record.process_id), turn)
+        name = _name_by_pam(device, micros(event.occurred_at), record.process_id, turn)
     if name is None and uid is not None:
         name = _name_by_account(device, uid, turn)
     return User(name, uid)
 
 
-def _sign_ins(turn: Turn) -> Iterator[tuple[Login, SignIn]]:
-    """Yield the records of the message that say that somebody signed in."""
-    for event in turn.message.events if turn.message is not None else ():
-        if type(event) is Login:
-            for record in event.payload:
-                if record.result == "Success":
-                    yield event, record
-
-
-def _name_by_pam(device: Device, at: int, process: str, turn: Turn) -> str | None:
-    candidates = [
-        (abs(at - (time := micros(event.occurred_at))), -time, name)
-        for event, record in _sign_ins(turn)
-        if record.operation == "PAM:authentication"
-        and str(record.process_id) == process
-        and (name := name_of(record)) is not None
-    ]
-    if device.memory is not None:
-        candidates += [
-            (abs(at - time), -time, name) for time, known, name in device.memory.sign_ins if known == process
+def _sign_ins(turn: Turn) -> list[tuple[int, SignIn]]:
+    """Return the records of the message that say that somebody signed in, each with its time."""
+    if turn.sign_ins is None:
+        events = turn.message.events if turn.message is not None else []
+        turn.sign_ins = [
+            (micros(event.occurred_at), record)
+            for event in events
+            if type(event) is Login
+            for record in event.payload
+            if record.result == "Success"
         ]
-    near = min(candidates, default=None)
-    return near[2] if near is not None and near[0] <= PAIRING else None
+    return turn.sign_ins
+
+
+def _name_by_pam(device: Device, at: int, process: int | str, turn: Turn) -> str | None:
+    best, name = PAIRING + 1, None
+    for time, record in _sign_ins(turn):
+        if record.process_id == process and record.operation == PAM_OPERATION:
+            distance, said = abs(at - time), name_of(record)
+            if said is not None and distance < best:
+                best, name = distance, said
+    if device.memory is not None:
+        for time, known, said in device.memory.sign_ins:
+            if known == str(process) and abs(at - time) < best:
+                best, name = abs(at - time), said
+    return name
 
 
 def _keep_sign_in(device: Device, event: Login, record: SignIn, name: str, turn: Turn) -> None:
     """Remember a PAM record whose nameless login record is not in the same message."""
-    if record.process_id is None:
+    process, at = record.process_id, micros(event.occurred_at)
+    if process is None:
         return
-    at = micros(event.occurred_at)
-    for other_event, other in _sign_ins(turn):
-        if (
-            other.process_id == record.process_id
-            and abs(micros(other_event.occurred_at) - at) <= PAIRING
-            and name_of(other) is None
-        ):
+    for time, other in _sign_ins(turn):
+        if other.process_id == process and other.user_name is None and abs(time - at) <= PAIRING:
             return
     memory = device.remember()
-    kept = (at, str(record.process_id), name)
+    kept = (at, str(process), name)
     if kept not in memory.sign_ins:
         memory.sign_ins = (*memory.sign_ins[-SIGN_INS + 1 :], kept)
 
@@ -274,14 +270,16 @@ class ProcessCheck(ListCheck):
         self.list = ProcessList(_entries(rule))
 
     def judge(self, device: Device, event: ProcessCreate, time: int, turn: Turn) -> bool:
-        holds, denies, hashed = self.list.holds, self.denies, self.list.hashed
+        paths, bases, denies = self.list.paths, self.list.bases, self.denies
         for process in event.payload:
             path = process.executable
-            if "\\" in path:
-                path = canonical_path(path)
-            if holds(path, digest_of(process) if hashed else None) is denies:
+            held = path in paths or path.rpartition("/")[2] in bases or self._holds(process)
+            if held is denies:
                 self._find(event, process, time, turn)
         return False
+
+    def _holds(self, process: Process) -> bool:
+        return self.list.holds(canonical_path(process.executable), digest_of(process))
 
     def _find(self, event: ProcessCreate, process: Process, time: int, turn: Turn) -> None:
         program = Program(process.executable, digest_of(process))
@@ -356,19 +354,14 @@ class Completeness:
 
     event_names = ("DroppedEventsStatistics", "NetworkActivity")
 
-    def __init__(self, ranges: Sequence[Range]) -> None:
-        self._ranges = ranges
-
     def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
         reason = _loss(event)
         if reason is None:
             return False
         memory = device.remember()
         memory.incomplete = max(memory.incomplete, time)
-        for check in self._ranges:
-            window = device.windows[check.index] if device.windows else None
-            if window is not None:
-                check.hold(window, time)
+        for check, window in device.open_windows():
+            check.hold(window, time)
         turn.outcomes.append(
             Incomplete(
                 device_id=turn.device_id, event_name=name_of_event(event), at=moment(time), reason=reason

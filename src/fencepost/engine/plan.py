@@ -55,7 +55,7 @@ class Plan:
                 self._compile(rule)
         self.missing = self.unmeasurable((source,), frozenset())
         self.minimums = [check for check in self.ranges if check.min > 0]
-        ordered: list[Check] = [Completeness(self.ranges), *self.ranges]
+        ordered: list[Check] = [Completeness(), *self.ranges]
         ordered += [check for check in self.checks.values() if not isinstance(check, Range)]
         if source == "threadx":
             ordered.append(Witness(("ProcessCreate",)))

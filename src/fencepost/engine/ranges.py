@@ -22,6 +22,7 @@ from fencepost.engine.windows import (
     OTHER,
     PAIRING,
     PAM,
+    PAM_OPERATION,
     POINT,
     Tally,
     Watch,
@@ -81,12 +82,9 @@ class Range:
         self.needs_order = rule.needs_order
 
     def window_of(self, device: Device) -> Window:
-        windows = device.windows
-        if windows is None:
-            windows = device.windows = [None] * len(device.plan.ranges)
-        window = windows[self.index]
+        window = device.windows[self.index]
         if window is None:
-            window = windows[self.index] = Window(self.limit)
+            window = device.windows[self.index] = Window(self.limit)
         return window
 
     # counting
@@ -282,6 +280,14 @@ class Range:
             if step == watch.resume:
                 self._recover(window, watch, step, certain, possible, turn)
 
+    def renew(self, window: Window, since: int) -> None:
+        """Judge a window by an edited rule: its counters stay, its minimum begins anew (S24)."""
+        window.room = -1
+        old, window.watch = window.watch, None
+        if old is not None and old.violated is not None:
+            window.watch = watch = Watch(since)
+            watch.latest, watch.violated, watch.resume = old.latest, old.violated, old.violated + self.width
+
     def hold(self, window: Window, since: int) -> None:
         """Judge no minimum of a window that begins before `since` (S18)."""
         watch = window.watch
@@ -359,10 +365,7 @@ class ActiveConnections(Range):
     floor = staticmethod(distinct)
 
     def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
-        windows = device.windows
-        window = windows[self.index] if windows is not None else None
-        if window is None:
-            window = self.window_of(device)
+        window = device.windows[self.index] or self.window_of(device)
         entries, watch = window.entries, window.watch
         key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
         in_order = not entries or time > entries[-2]
@@ -419,13 +422,15 @@ class FailedLogins(Range):
     floor = staticmethod(certain_attempts)
 
     def judge(self, device: Device, event: Login, time: int, turn: Turn) -> bool:
-        windows = device.windows
-        window = windows[self.index] if windows is not None else None
+        window = device.windows[self.index]
         if window is not None and window.watch is not None:
             _hear(window.watch, time, turn)
-        fails = [record for record in event.payload if record.result == "Fail"]
-        if not fails:
+        for record in event.payload:
+            if record.result == "Fail":
+                break
+        else:
             return False
+        fails = [record for record in event.payload if record.result == "Fail"]
         window = window or self.window_of(device)
         latest = window.is_latest(time)
         key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
@@ -463,7 +468,7 @@ class FailedLoginRecords(FailedLogins):
         return 0
 
 
-_KINDS = {"PAM:authentication": PAM, "login": LOGIN}
+_KINDS = {PAM_OPERATION: PAM, "login": LOGIN}
 
 
 def _attempt_key(record: SignIn, key: int) -> int:

@@ -92,7 +92,6 @@ def unpack(snapshot: bytes) -> tuple[int, Iterator[tuple[str, Callable[[Device, 
 
 
 def _packed(device_id: str, device: Device) -> _Device:
-    windows = zip(device.plan.ranges, device.windows or (), strict=False)
     return _Device(
         device_id,
         device.plan.group.name,
@@ -100,11 +99,7 @@ def _packed(device_id: str, device: Device) -> _Device:
         device.contact,
         device.sources,
         device.fingerprints if isinstance(device.fingerprints, int) else device.fingerprints.tobytes(),
-        [
-            _packed_window(check.type, type(check).__name__, window)
-            for check, window in windows
-            if window is not None
-        ],
+        [_packed_window(check.type, type(check).__name__, window) for check, window in device.open_windows()],
         None if device.memory is None else msgspec.convert(_members(device.memory), _Memory),
     )
 
@@ -136,7 +131,8 @@ def _restorer(packed: _Device) -> Callable[[Device, PlanFor], None]:
         device.contact, device.sources = packed.contact, packed.sources
         known = packed.fingerprints
         device.fingerprints = known if isinstance(known, int) else _array(known)
-        if packed.group == device.plan.group.name and packed.windows:
+        device.reset()
+        if packed.group == device.plan.group.name:
             _restore_windows(device, packed.windows)
 
     return restore
@@ -144,13 +140,11 @@ def _restorer(packed: _Device) -> Callable[[Device, PlanFor], None]:
 
 def _restore_windows(device: Device, packed: list[_Window]) -> None:
     places = {(check.type, type(check).__name__): check.index for check in device.plan.ranges}
-    windows: list[Window | None] = [None] * len(device.plan.ranges)
     for one in packed:
         index = places.get((one.rule_type, one.kind))
         if index is not None:
-            windows[index] = window = _window(one)
+            device.windows[index] = window = _window(one)
             device.watching = device.watching or window.watch is not None
-    device.windows = windows
 
 
 def _window(packed: _Window) -> Window:

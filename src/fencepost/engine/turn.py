@@ -7,7 +7,7 @@ from msgspec import Struct, to_builtins
 
 from fencepost.engine.device import Device
 from fencepost.model.alert import Evidence, Facts, Flag
-from fencepost.model.event import Event, SecurityMessage, Source
+from fencepost.model.event import Event, SecurityMessage, SignIn, Source
 from fencepost.model.instant import moment
 from fencepost.model.outcome import Outcome
 from fencepost.model.rule import SecurityGroup
@@ -20,10 +20,11 @@ class Turn:
     Handed through the checks of one message; the detector reuses it, so nothing may keep it.
 
     `now` is the receive time in microseconds, `flags` what is wrong with the event being judged, `shift`
-    the microseconds by which its wrong clock was put right. `message` is None when only time passes.
+    the microseconds by which its wrong clock was put right. `message` is None when only time passes;
+    `sign_ins` are its sign-in records with their times, found when first asked for.
     """
 
-    __slots__ = ("device", "device_id", "flags", "message", "now", "outcomes", "shift")
+    __slots__ = ("device", "device_id", "flags", "message", "now", "outcomes", "shift", "sign_ins")
 
     device: Device
 
@@ -33,6 +34,7 @@ class Turn:
         self.now = 0
         self.flags: tuple[Flag, ...] = ()
         self.shift = 0
+        self.sign_ins: list[tuple[int, SignIn]] | None = None
         self.outcomes: list[Outcome] = []
 
     @property

@@ -26,6 +26,7 @@ PAIRING = 5 * SECOND
 """How far apart two records of one sign-in may be (S12, S13)."""
 
 PAM, LOGIN, OTHER = 0, 1, 2
+PAM_OPERATION = "PAM:authentication"
 
 Span = tuple[int, int, int, int, int]
 Tally = Callable[["array[int]", int, int], int]

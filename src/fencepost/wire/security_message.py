@@ -12,7 +12,7 @@ looked for, and counts like any other repetition).
 """
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,14 +22,14 @@ from fencepost.model.raw_event import RawEvent
 from fencepost.wire.body import LIMIT, fingerprint, quote, refuse_size
 from fencepost.wire.fault import Fault
 from fencepost.wire.payload_shape import misfit
-from fencepost.wire.piecewise import Piece, events_keys, parse, read_event
-from fencepost.wire.settle import settle
+from fencepost.wire.piecewise import Piece, parse, read_event
+from fencepost.wire.settle import settle, settle_plain
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    events: list[LegacyEvent] = msgspec.field(name="Events")
+    events: Annotated[list[LegacyEvent], msgspec.Meta(min_length=1)] = msgspec.field(name="Events")
 
 
 _decode = msgspec.json.Decoder(_Envelope).decode
@@ -42,12 +42,14 @@ def decode(body: bytes, limit: int = LIMIT) -> SecurityMessage:
     Raises DeviceError only when nothing of it can be used: too large, not UTF-8, not JSON, not an object,
     nested too deep, or without events.
     """
-    text = _checked(body, limit)
+    text = body if body.isascii() and 0 < len(body) <= limit else _checked(body, limit)
     faults: list[Fault] = []
     try:
-        events = settle(_typed(text), faults)
-    except msgspec.ValidationError:
-        events, faults = _by_pieces(text)
+        events: list[Any] = _decode(text).events
+        if not settle_plain(events):
+            events = settle(events, faults)
+    except (msgspec.DecodeError, RecursionError) as error:
+        events, faults = _by_pieces(text, error)
     rejected = tuple([fault.rejected() for fault in faults]) if faults else ()
     return SecurityMessage("legacy", fingerprint(body), events, rejected)
 
@@ -72,26 +74,15 @@ def _checked(body: bytes, limit: int) -> bytes:
             body.decode()  # msgspec does not look into the texts that it skips
         except UnicodeDecodeError as error:
             raise DeviceError(f"not UTF-8: byte {error.start}") from None
-    if body.count(b'"Events"') != 1 and events_keys(body) > 1:
-        raise DeviceError("given more than once", "Events")
     return body
 
 
-def _typed(text: bytes) -> list[Event]:
-    try:
-        events = _decode(text).events
-    except RecursionError:
+def _by_pieces(text: bytes, error: Exception) -> tuple[list[Event], list[Fault]]:
+    """Read again what the typed decoder refused; raises DeviceError where that is no message."""
+    if isinstance(error, RecursionError):
         raise DeviceError("nested too deep") from None
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError as error:
+    if not isinstance(error, msgspec.ValidationError):
         raise DeviceError(f"not JSON: {quote(str(error))}") from None
-    if not events:
-        raise DeviceError("empty", "Events")
-    return cast("list[Event]", events)
-
-
-def _by_pieces(text: bytes) -> tuple[list[Event], list[Fault]]:
     events: list[Event] = []
     faults: list[Fault] = []
     for index, item in enumerate(parse(text)[1]):

@@ -6,6 +6,7 @@ msgspec has built them. Both ways to decode a message (`security_message`, `piec
 that they mean the same.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, cast
@@ -36,7 +37,50 @@ _Seen = dict[str | int | None, tuple[int, datetime]]
 _number = int.from_bytes
 
 
-def settle(events: list[Event], faults: list[Fault]) -> list[Event]:  # noqa: C901, PLR0912 a call per record costs more than its work
+def settle_plain(events: Sequence[Event]) -> bool:  # noqa: C901, PLR0912 a call per record costs more than its work
+    """
+    Finish the events in place if nothing about them is unusual; returns False as soon as something is.
+
+    This is `settle` for the common case alone, at half its price: times in UTC, addresses that are
+    addresses, no aggregates, no text that is none. After False, `settle` begins anew.
+    """
+    try:
+        for event in events:
+            if event.occurred_at.tzinfo is not UTC:
+                return False
+            kind = type(event)
+            if kind is ConnectionCreate:
+                for connection in event.payload:  # type: ignore[attr-defined]  # by its kind
+                    text = connection.remote_address
+                    if not text:
+                        connection.remote = None
+                    elif ":" in text:
+                        connection.remote = _number(inet_pton(AF_INET6, text))
+                    else:
+                        connection.remote = MAPPED | _number(inet_pton(AF_INET, text))
+                    if connection.extra_details or connection.span is not None:
+                        return False
+            elif kind is ProcessCreate:
+                for process in event.payload:  # type: ignore[attr-defined]  # by its kind
+                    if process.span is not None:
+                        return False
+                    details = process.extra_details
+                    if details:
+                        if "HitCount" in details:
+                            return False
+                        for value in details.values():
+                            if type(value) is int:
+                                return False
+            elif kind is Login:
+                for sign_in in event.payload:  # type: ignore[attr-defined]  # by its kind
+                    if sign_in.extra_details:
+                        return False
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def settle(events: list[Event], faults: list[Fault]) -> list[Event]:  # noqa: C901, PLR0912 as above
     """
     Finish the events in place and return those that stand; what does not is appended to `faults`.
 
@@ -74,8 +118,11 @@ def settle(events: list[Event], faults: list[Fault]) -> list[Event]:  # noqa: C9
                     connection.span = None
         elif type(event) is ProcessCreate:
             for place, process in enumerate(event.payload):
-                if wrong := _settle_span(process, event.occurred_at, seen):
-                    faults.append(Fault(index, place, *wrong))
+                if process.extra_details:
+                    if wrong := _settle_span(process, event.occurred_at, seen):
+                        faults.append(Fault(index, place, *wrong))
+                elif process.span is not None:
+                    process.span = None
         elif type(event) is Login:
             for place, sign_in in enumerate(event.payload):
                 if sign_in.extra_details and (key := _not_text(sign_in.extra_details)) is not None:
@@ -100,10 +147,8 @@ def _settle_span(item: Aggregable, at: datetime, seen: _Seen) -> tuple[str, str]
 
     Returns the member and the reason of what has to be refused, or None.
     """
-    details = item.extra_details
+    details = item.extra_details or {}
     item.span = None
-    if not details:
-        return None
     if (key := _not_text(details)) is not None:
         return f"ExtraDetails.{quote(key)}", "not a string"
     hits = details.get("HitCount")

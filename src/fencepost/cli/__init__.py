@@ -1,0 +1,80 @@
+"""The command line: `fencepost --help` names the commands, docs/cli.md describes them."""
+
+import io
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fencepost import __version__
+from fencepost.cli import decode, detect, rules, simulate
+from fencepost.cli.output import complain, say
+from fencepost.model.errors import OperatorError
+
+USAGE = 2
+"""The exit code for what the operator must mend: a wrong option, or a file that cannot be used."""
+CLOSED = 141
+"""The exit code of a command whose reader went away, as shells count it: 128 + SIGPIPE."""
+
+
+class Commands(TyperGroup):
+    """The root of all commands: here an operator's fault becomes lines on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OperatorError as error:
+            complain(error)
+            raise typer.Exit(USAGE) from None
+        except BrokenPipeError:
+            # what is left in the buffer has no reader either: let the interpreter's last flush succeed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(CLOSED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"fencepost {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """
+    Fencepost tells the owner of an IoT fleet that a device has left the behaviour its owner expects.
+
+    Exit codes: 0 all is well; 1 findings, where a command's help says so; 2 wrong usage or input.
+
+    \b
+    Example:
+      fencepost detect --groups groups.yaml messages/
+    """
+
+
+detect.register(app)
+decode.register(app)
+rules.register(app)
+simulate.register(app)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a file's name need not be text in any encoding
+    app(prog_name="fencepost")

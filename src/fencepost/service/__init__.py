@@ -1,0 +1,1 @@
+"""What we do about messages: the loops that run decoders, the engine and the alert book together."""
