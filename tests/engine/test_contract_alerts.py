@@ -121,7 +121,7 @@ def test_S21_the_table_says_what_may_be_done_with_an_alert(state: State, action:
 
 def test_S21_resolved_and_dismissed_are_where_a_life_ends() -> None:
     """From both, a person may still take up the alert again; every state can be reached."""
-    assert {target for target in TRANSITIONS.values()} == set(get_args(State))
+    assert set(TRANSITIONS.values()) == set(get_args(State))
     assert TRANSITIONS["Resolved", "activate"] == TRANSITIONS["Dismissed", "activate"] == "Active"
 
 
@@ -326,12 +326,12 @@ def test_S23_a_replay_gives_the_same_ids() -> None:
 
 
 def test_S23_ids_are_the_same_in_every_version_of_the_program() -> None:
-    """A people's mailbox outlives an update: these literals must never change."""
+    """A person's mailbox outlives an update: these literals must never change."""
     bench = Bench(group(active_connections(high=0), allowing(TO)))
     bench.send("cam", connection("10:00", "203.0.113.1"))
     assert {alert.rule_type: alert.alert_id for alert in bench.alerts()} == {
-        CONNECTIONS: "GOLDEN_RANGE",
-        TO: "GOLDEN_LIST",
+        CONNECTIONS: "effc8fb2-245b-49b5-9db9-dd6072deef85",
+        TO: "71c2f87c-fb2c-4173-a41f-0c386e42743a",
     }
     assert all(UUID(alert.alert_id).version == 4 for alert in bench.alerts())
 

@@ -15,6 +15,7 @@ from fencepost.engine.device import Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
 from fencepost.engine.turn import Turn, name_of_event
+from fencepost.engine.windows import NEVER
 from fencepost.model.event import Event, SecurityMessage, Source
 from fencepost.model.instant import EPOCH, MICROSECOND, micros, moment
 from fencepost.model.membership import Membership
@@ -97,8 +98,7 @@ class Detector:
             else:
                 self._judge_odd(device, event, time, delay)
         if device.watching:
-            self._advance(device, now)
-            self._schedule(device_id, device)
+            self._advance(device_id, device, now)
         return outcomes
 
     def tick(self, now: datetime) -> list[Outcome]:
@@ -112,8 +112,7 @@ class Detector:
                 continue
             device.timer = 0
             due_devices[device_id] = self._begin(device_id, device, self._now)
-            self._advance(device, self._now)
-            self._schedule(device_id, device)
+            self._advance(device_id, device, self._now)
         return [outcome for device_id in sorted(due_devices) for outcome in due_devices[device_id]]
 
     def next_wakeup(self) -> datetime | None:
@@ -243,21 +242,33 @@ class Detector:
         )
         return right
 
-    def _advance(self, device: Device, now: int) -> None:
-        device.watching = False
-        for check, window in device.open_windows():
-            if window.watch is not None:
-                check.advance(window, now - check.delay, self._turn)
-                device.watching = device.watching or window.watch is not None
+    def _advance(self, device_id: str, device: Device, now: int) -> None:
+        """Move the watermarks of a device and judge what they have reached (S05)."""
+        due, watching = NEVER, False
+        for check, window in zip(device.plan.ranges, device.windows, strict=False):
+            watch = window.watch if window is not None else None
+            if window is None or watch is None:
+                continue
+            watermark = max(now - check.delay, watch.watermark, watch.latest)
+            if watch.pending is None and watch.next_step() > watermark:
+                watch.watermark = watermark
+            else:
+                check.advance(window, watermark, self._turn)
+                if window.watch is None:
+                    continue
+            watching = True
+            due = min(due, watch.next_step() + check.delay)
+        device.watching = watching
+        self._queue(device_id, device, due)
 
     def _schedule(self, device_id: str, device: Device) -> None:
-        """Put the device into the queue for the moment at which time alone changes something for it."""
-        due = 0
-        for check, window in device.open_windows() if device.watching else ():
-            step = window.watch.next_step() if window.watch is not None else None
-            if step is not None and (not due or step + check.delay < due):
-                due = step + check.delay
-        if due and (not device.timer or due < device.timer):
+        """Wake the device up when time alone next changes something for it."""
+        watched = [(check, window.watch) for check, window in device.open_windows() if window.watch]
+        due = min((watch.next_step() + check.delay for check, watch in watched), default=NEVER)
+        self._queue(device_id, device, due)
+
+    def _queue(self, device_id: str, device: Device, due: int) -> None:
+        if due < NEVER and (not device.timer or due < device.timer):
             device.timer = due
             heapq.heappush(self._timers, (due, device_id))
 

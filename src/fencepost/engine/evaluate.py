@@ -128,15 +128,18 @@ class ConnectionCheck(ListCheck):
         super().__init__(rule)
         implicit = () if self.denies else group.implicit_addresses()
         self.list = AddressList(_entries(rule), implicit)
-        self.starts, self.ends, self.holds = self.list.starts, self.list.ends, self.list.holds
         self.direction = rule.row.direction
 
     def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
-        starts, ends, denies, direction = self.starts, self.ends, self.denies, self.direction
+        starts, ends, ported = self.list.starts, self.list.ends, self.list.by_port
+        denies, direction = self.denies, self.direction
         for connection in event.payload:
             if connection.direction == direction and (address := connection.remote) is not None:
                 index = bisect_right(starts, address)  # AddressList.holds, without its calls
-                if (index > 0 and address <= ends[index - 1]) is denies and self.holds(connection) is denies:
+                held = index > 0 and address <= ends[index - 1]
+                if not held and ported:
+                    held = self.list.holds(connection)
+                if held is denies:
                     self._find(event, connection, time, turn)
         return False
 

@@ -19,6 +19,7 @@ from fencepost.engine.turn import Turn
 from fencepost.engine.windows import (
     CAPACITY,
     LOGIN,
+    NEVER,
     OTHER,
     PAIRING,
     PAM,
@@ -194,8 +195,10 @@ class Range:
         finding = self._finding(window, at, number, turn, flags, event, certain=certain)
         if not self.needs_order:
             self._violate(window.watch, at, finding, turn)
-        elif at not in window.watch.pending or number > window.watch.pending[at].count:
-            window.watch.pending[at] = finding
+            return
+        pending = window.watch.pending = window.watch.pending or {}
+        if at not in pending or number > pending[at].count:
+            pending[at] = finding
 
     def _finding(
         self,
@@ -242,6 +245,7 @@ class Range:
         window = self.window_of(device)
         window.watch = watch = Watch(since)
         watch.due = since + self.width
+        watch.settle()
         device.watching = True
 
     def advance(self, window: Window, watermark: int, turn: Turn) -> None:
@@ -249,11 +253,8 @@ class Range:
         watch = window.watch
         if watch is None:
             return
-        watch.watermark = watermark = max(watermark, watch.watermark, watch.latest)
-        if not watch.pending and ((step := watch.next_step()) is None or step > watermark):
-            watch.settle()
-            return
-        pending, watch.pending = sorted(watch.pending.items()), {}
+        watch.watermark = watermark
+        pending, watch.pending = sorted((watch.pending or {}).items()), None
         for at, finding in pending:
             self._step(window, watch, at - 1, turn)
             self._violate(watch, at, finding, turn)
@@ -265,15 +266,14 @@ class Range:
     def _step(self, window: Window, watch: Watch, until: int, turn: Turn) -> None:
         """Judge the minimums up to the watermark and the recoveries, both not beyond `until`."""
         while True:
-            due = watch.due if watch.due is not None and watch.due <= watch.watermark else None
-            steps = [step for step in (due, watch.resume) if step is not None and step <= until]
-            if not steps:
+            due = watch.due if watch.due <= watch.watermark else NEVER
+            step = min(due, watch.resume)
+            if step > until:
                 return
-            step = min(steps)
             certain, possible = self.count(window, step)
             if step == due:
                 follow = window.next_end(step - self.width)
-                watch.due = None if follow is None else max(follow + self.width, step + 1)
+                watch.due = NEVER if follow == NEVER else max(follow + self.width, step + 1)
                 if possible < self.min:
                     self._short(window, watch, step, possible, turn)
                     continue
@@ -287,13 +287,15 @@ class Range:
         if old is not None and old.violated is not None:
             window.watch = watch = Watch(since)
             watch.latest, watch.violated, watch.resume = old.latest, old.violated, old.violated + self.width
+            watch.settle()
 
     def hold(self, window: Window, since: int) -> None:
         """Judge no minimum of a window that begins before `since` (S18)."""
         watch = window.watch
         if watch is not None and self.min and since > watch.since:
             watch.since = since
-            watch.due = max(since + self.width, watch.due or 0)
+            watch.due = since + self.width if watch.due == NEVER else max(since + self.width, watch.due)
+            watch.settle()
 
     def _note(self, window: Window, times: Iterable[int], turn: Turn) -> None:
         """Tell a watched window of something new at these times (the first and last of a span)."""
@@ -303,22 +305,22 @@ class Range:
         first = next(iter(times))
         if self.min and last >= watch.since:
             due = last + self.width
-            if watch.due is None or due < watch.due:
-                watch.due = due
-        if watch.violated is not None and watch.resume is None:
+            watch.due = min(due, watch.due)
+        if watch.violated is not None and watch.resume == NEVER:
             watch.resume = max(first, watch.violated + self.width)
         for missed in [m for m in watch.shortfalls if first <= m and last > m - self.width]:
             if self.count(window, missed)[1] >= self.min:
-                watch.shortfalls.remove(missed)
+                watch.shortfalls = tuple(at for at in watch.shortfalls if at != missed)
                 turn.outcomes.append(
                     Cleared(device_id=turn.device_id, rule_type=self.type, at=moment(missed))
                 )
                 if watch.violated == missed:
                     watch.violated = watch.shortfalls[-1] if watch.shortfalls else None
-                    watch.resume = None if watch.violated is None else watch.violated + self.width
+                    watch.resume = NEVER if watch.violated is None else watch.violated + self.width
+        watch.settle()
 
     def _short(self, window: Window, watch: Watch, at: int, number: int, turn: Turn) -> None:
-        watch.shortfalls = [*watch.shortfalls[-SHORTFALLS + 1 :], at]
+        watch.shortfalls = (*watch.shortfalls[-SHORTFALLS + 1 :], at)
         finding = self._finding(window, at, number, turn, (), below=True)
         self._violate(watch, at, finding, turn)
 
@@ -334,7 +336,7 @@ class Range:
         """Let the device be back in its range if it is; a part window is not asked for the minimum."""
         most = possible if self.on_possible else certain
         if most <= self.max and (possible >= self.min or at < watch.since + self.width):
-            watch.violated = watch.resume = None
+            watch.violated, watch.resume = None, NEVER
             turn.outcomes.append(Recovered(device_id=turn.device_id, rule_type=self.type, at=moment(at)))
         else:
             watch.resume = window.next_change(at, self.width)

@@ -19,10 +19,10 @@ PlanFor = Callable[[Device, Source], Plan]
 class _Watch(Struct, array_like=True):
     since: int
     watermark: int
-    due: int | None
-    resume: int | None
+    due: int
+    resume: int
     violated: int | None
-    shortfalls: list[int]
+    shortfalls: tuple[int, ...]
     latest: int
     eager: bool
 

@@ -25,6 +25,9 @@ CHUNK = 8
 PAIRING = 5 * SECOND
 """How far apart two records of one sign-in may be (S12, S13)."""
 
+NEVER = 1 << 62
+"""A moment that does not come."""
+
 PAM, LOGIN, OTHER = 0, 1, 2
 PAM_OPERATION = "PAM:authentication"
 
@@ -38,7 +41,7 @@ class Watch:
     What a window must be told when time passes: minimums that fall due and recoveries (S05, S21).
 
     `since` is where the first whole window begins. `due` is the next moment at which the count can have
-    dropped, `resume` the next one at which the device can be back in its range, None where there is none.
+    dropped, `resume` the next one at which the device can be back in its range, NEVER where there is none.
     `violated` is the latest violation that is not over, `shortfalls` the minimums missed of late, `pending`
     the maximums passed in the message at hand, told in the order of time with the rest (S05). `latest` is
     the latest event time seen, `eager` whether even an event in order must be noted.
@@ -59,21 +62,21 @@ class Watch:
     def __init__(self, since: int) -> None:
         self.since = since
         self.watermark = since
-        self.due: int | None = None
-        self.resume: int | None = None
+        self.due = NEVER
+        self.resume = NEVER
         self.violated: int | None = None
-        self.shortfalls: list[int] = []
-        self.pending: dict[int, Finding] = {}
+        self.shortfalls: tuple[int, ...] = ()
+        self.pending: dict[int, Finding] | None = None
         self.latest = 0
         self.eager = True
 
     def settle(self) -> None:
         """Bring `eager` up to date after a change."""
-        self.eager = self.due is None or self.violated is not None or bool(self.shortfalls)
+        self.eager = self.due == NEVER or self.violated is not None or bool(self.shortfalls)
 
-    def next_step(self) -> int | None:
-        """Return the next moment to judge, None where only a new event can change anything."""
-        return min((step for step in (self.due, self.resume) if step is not None), default=None)
+    def next_step(self) -> int:
+        """Return the next moment to judge, NEVER where only a new event can change anything."""
+        return min(self.resume, self.due)
 
 
 class Window:
@@ -125,14 +128,14 @@ class Window:
         found.update(span[1] for span in self.each_span() if after <= span[1] < before)
         return sorted(found)
 
-    def next_end(self, after: int) -> int | None:
-        """Return the first time of a point or end of a span later than `after`."""
+    def next_end(self, after: int) -> int:
+        """Return the first time of a point or end of a span later than `after`, NEVER if there is none."""
         times = self.entries[::2]
         index = bisect_right(times, after)
         candidates = [span[1] for span in self.each_span() if span[1] > after]
         if index < len(times):
             candidates.append(times[index])
-        return min(candidates, default=None)
+        return min(candidates, default=NEVER)
 
     def is_latest(self, time: int) -> bool:
         """Return whether nothing in the window is later than a moment."""
@@ -149,8 +152,8 @@ class Window:
             kept = [span for span in self.each_span() if span[1] >= before]
             self.spans = array("q", [number for span in kept for number in span]) if kept else None
 
-    def next_change(self, after: int, width: int) -> int | None:
-        """Return the first moment later than `after` at which a number of the window may change."""
+    def next_change(self, after: int, width: int) -> int:
+        """Return the first moment after `after` at which a number of the window may change, else NEVER."""
         candidates = []
         times = self.entries[::2]
         for shift in (0, width):
@@ -159,7 +162,7 @@ class Window:
                 candidates.append(times[index] + shift)
         for first, last, *_ in self.each_span():
             candidates += (moment for moment in (first, last + width) if moment > after)
-        return min(candidates, default=None)
+        return min(candidates, default=NEVER)
 
     def points_before(self, time: int) -> int:
         """Return how many points are older than a moment."""

@@ -22,7 +22,7 @@ from fencepost.model.raw_event import RawEvent
 from fencepost.wire.body import LIMIT, fingerprint, quote, refuse_size
 from fencepost.wire.fault import Fault
 from fencepost.wire.payload_shape import misfit
-from fencepost.wire.piecewise import Piece, parse, read_event
+from fencepost.wire.piecewise import Piece, events_keys, parse, read_event
 from fencepost.wire.settle import settle, settle_plain
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -42,14 +42,17 @@ def decode(body: bytes, limit: int = LIMIT) -> SecurityMessage:
     Raises DeviceError only when nothing of it can be used: too large, not UTF-8, not JSON, not an object,
     nested too deep, or without events.
     """
-    text = body if body.isascii() and 0 < len(body) <= limit else _checked(body, limit)
+    plain = body.isascii() and 0 < len(body) <= limit and body.count(b'"Events"') == 1
+    text = body if plain else _checked(body, limit)
     faults: list[Fault] = []
     try:
         events: list[Any] = _decode(text).events
         if not settle_plain(events):
             events = settle(events, faults)
+    except msgspec.ValidationError:
+        events, faults = _by_pieces(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        events, faults = _by_pieces(text, error)
+        raise _unreadable(error) from None
     rejected = tuple([fault.rejected() for fault in faults]) if faults else ()
     return SecurityMessage("legacy", fingerprint(body), events, rejected)
 
@@ -74,15 +77,18 @@ def _checked(body: bytes, limit: int) -> bytes:
             body.decode()  # msgspec does not look into the texts that it skips
         except UnicodeDecodeError as error:
             raise DeviceError(f"not UTF-8: byte {error.start}") from None
+    if body.count(b'"Events"') != 1 and events_keys(body) > 1:
+        raise DeviceError("given more than once", "Events")
     return body
 
 
-def _by_pieces(text: bytes, error: Exception) -> tuple[list[Event], list[Fault]]:
-    """Read again what the typed decoder refused; raises DeviceError where that is no message."""
-    if isinstance(error, RecursionError):
-        raise DeviceError("nested too deep") from None
-    if not isinstance(error, msgspec.ValidationError):
-        raise DeviceError(f"not JSON: {quote(str(error))}") from None
+def _unreadable(error: Exception) -> DeviceError:
+    deep = isinstance(error, RecursionError)
+    return DeviceError("nested too deep" if deep else f"not JSON: {quote(str(error))}")
+
+
+def _by_pieces(text: bytes) -> tuple[list[Event], list[Fault]]:
+    """Read again, piece by piece, what the typed decoder refused as a whole."""
     events: list[Event] = []
     faults: list[Fault] = []
     for index, item in enumerate(parse(text)[1]):

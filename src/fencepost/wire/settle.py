@@ -37,7 +37,7 @@ _Seen = dict[str | int | None, tuple[int, datetime]]
 _number = int.from_bytes
 
 
-def settle_plain(events: Sequence[Event]) -> bool:  # noqa: C901, PLR0912 a call per record costs more than its work
+def settle_plain(events: Sequence[Event]) -> bool:  # noqa: C901, PLR0911, PLR0912 a call per record costs more than its work
     """
     Finish the events in place if nothing about them is unusual; returns False as soon as something is.
 
