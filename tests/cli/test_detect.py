@@ -383,10 +383,21 @@ def test_numbers_and_names_that_json_has_no_form_for_do_not_stop_the_output(
 
 
 def test_a_hundred_thousand_events_in_one_message_are_judged(tmp_path: Path, groups: Path) -> None:
-    template = json.dumps(call(AT))
-    body = ",".join(template.replace("e0-", f"e{number}-") for number in range(100_000))
+    template = json.dumps(start(AT, "/bin/sh"))
+    events = [template.replace("e0-", f"e{number}-") for number in range(100_000)]
+    body = ",".join([*events, json.dumps(start(AT, number=-1))])
     path = save(tmp_path, '{"Events":[' + body + "]}", name="cam-1.json")
     result = run("detect", "--groups", groups, "--json", "--limit", 100_000_000, path)
-    (alert,) = lines_of(result)
-    assert alert["count"] == 100_000
+    assert [alert["value"] for alert in lines_of(result)] == ["/tmp/miner"]  # noqa: S108
+    assert "100,001 events" in result.stderr
     assert run("detect", "--groups", groups, path).exit_code == 2
+
+
+def test_a_table_that_nobody_can_read_to_its_end_says_how_many_alerts_are_missing(
+    tmp_path: Path, groups: Path
+) -> None:
+    path = save(tmp_path, *(wrapped(f"cam-{number}", start(AT)) for number in range(1003)))
+    result = run("detect", "--groups", groups, path)
+    assert "... and 3 more alerts: --json prints them all" in result.stdout
+    assert "alerts         1,003" in result.stdout
+    assert len(lines_of(run("detect", "--groups", groups, "--json", path))) == 1003

@@ -200,6 +200,15 @@ def test_explain_refuses_a_rule_that_does_not_judge_the_device(device: str, rule
     assert reason in result.stderr
 
 
+def test_explain_takes_the_name_of_a_sign_in_from_where_the_engine_takes_it() -> None:
+    quiet = explained("cam-0001", "LocalUserNotAllowed")
+    assert quiet
+    assert not any(line["counted"] for line in quiet)
+    assert any("PAM record" in line["why"] for line in quiet)
+    strangers = explained("gw-0002", "LocalUserNotAllowed")
+    assert [line["value"] for line in strangers if line["counted"]] == ["mallory", "mallory"]
+
+
 def test_what_explain_says_counts_is_what_the_alerts_count(tmp_path: Path) -> None:
     run("simulate", "--out", tmp_path / "f", "--devices", 20, "--duration", "PT20M", "--incidents", 0.3)
     groups, messages = tmp_path / "f" / "groups.yaml", tmp_path / "f" / "messages.ndjson"
@@ -214,5 +223,7 @@ def test_what_explain_says_counts_is_what_the_alerts_count(tmp_path: Path) -> No
                     *("--rule", rule, "--json", messages),
                 )
             )
+            total = sum(alert["count"] for alert in own if alert["device_id"] == device)
+            assert sum(line["hits"] for line in lines if line["counted"]) == total
             opened = {c["alert_id"] for line in lines for c in line["alerts"] if c["change"] == "opened"}
             assert opened == {alert["alert_id"] for alert in own if alert["device_id"] == device}

@@ -49,7 +49,7 @@ def decode(
     """
     reading = Reading(limit)
     lines = Lines()
-    for record in options.messages(paths, device, device_from, limit, "decoding"):
+    for record in options.messages(paths, device, device_from, limit, "decoding", while_printing=True):
         for line in reading.lines_of(record):
             lines.write(line)
     lines.flush()

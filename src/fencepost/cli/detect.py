@@ -17,7 +17,7 @@ from fencepost.cli.options import (
     Paths,
     UntilOption,
 )
-from fencepost.cli.output import console, labelled, say, write_lines
+from fencepost.cli.output import console, labelled, plural, say, write_lines
 from fencepost.cli.summary import summary_of
 from fencepost.config.groups import load_groups
 from fencepost.model.alert import Alert
@@ -26,7 +26,8 @@ from fencepost.service.replay import Replay
 from fencepost.sources.files import Record, Unreadable
 
 FINDINGS = 1
-NOTHING_READ = 2
+MOST_ROWS = 1000
+"""More rows than a person reads take long to lay out."""
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +59,7 @@ def detect(
     Examples:
       fencepost detect --groups groups.yaml messages/
       fencepost detect --groups groups.yaml --until PT1H --json fleet.ndjson.gz
-      tail -f agents.ndjson | fencepost detect --groups groups.yaml -
+      ssh gateway cat agents.ndjson | fencepost detect --groups groups.yaml -
     """
     until_of = options.until_of(until)
     replay = Replay(load_groups(groups).groups, limit=limit, wall_clock=options.wall_clock)
@@ -92,10 +93,16 @@ def report(replay: Replay, alerts: list[Alert], *, as_json: bool, details: bool)
     if as_json:
         write_lines(map(fields_of, alerts))
     elif alerts:
-        out = console()
-        out.print(table_of(alerts, out.width))
-        say("")
-        for alert in alerts if details else ():
-            say("\n".join(labelled(label, text, out.width) for label, text in details_of(alert)) + "\n")
+        _show(alerts[:MOST_ROWS], details=details)
+        if len(alerts) > MOST_ROWS:
+            say(f"... and {plural(len(alerts) - MOST_ROWS, 'more alert')}: --json prints them all\n")
     for line in summary_of(replay, len(alerts)):
         say(line, error=as_json)
+
+
+def _show(alerts: list[Alert], *, details: bool) -> None:
+    out = console()
+    out.print(table_of(alerts, out.width))
+    say("")
+    for alert in alerts if details else ():
+        say("\n".join(labelled(label, text, out.width) for label, text in details_of(alert)) + "\n")

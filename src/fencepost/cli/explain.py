@@ -48,7 +48,7 @@ def explain(
     explainer = Explainer(replay, device, _rule_of(group, rule, device), group)
     named = device if device_from is DeviceFrom.option else None
     lines = Lines()
-    for record in options.messages(paths, named, device_from, limit, "judging"):
+    for record in options.messages(paths, named, device_from, limit, "judging", while_printing=True):
         if not isinstance(record, Record):
             replay.refuse(record.origin, record.reason)
             continue

@@ -72,13 +72,19 @@ def wall_clock() -> datetime:
 
 
 def messages(
-    paths: list[Path], device: str | None, device_from: DeviceFrom, limit: int, label: str
+    paths: list[Path],
+    device: str | None,
+    device_from: DeviceFrom,
+    limit: int,
+    label: str,
+    *,
+    while_printing: bool = False,
 ) -> Iterator[Record | Unreadable]:
     """Yield every message of the paths, and every place without one, while a bar shows the progress."""
     if device_from is DeviceFrom.option and not device:
         raise OperatorError([Problem("--device-from option", "--device ID is missing")])
     total = None if STANDARD_INPUT in paths else total_size(paths)
-    with progress(label, total) as step:
+    with progress(label, total, while_printing=while_printing) as step:
         yield from read(
             paths, device_id=device, device_id_from=_SOURCES[device_from], limit=limit, on_bytes=step
         )

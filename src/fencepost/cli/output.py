@@ -96,13 +96,19 @@ def complain(error: OperatorError) -> None:
 
 
 @contextmanager
-def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how much is done, on a terminal only; yields what is to be told of every step."""
-    if not sys.stderr.isatty():
+def progress(
+    label: str, total: int | None, *, while_printing: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """
+    Show how much is done, on a terminal only; yields what is to be told of every step.
+
+    A command that prints while it works shows no bar among its own lines.
+    """
+    if not sys.stderr.isatty() or (while_printing and sys.stdout.isatty()):
         yield lambda _: None
         return
     columns = (TextColumn(label), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(label, total=total or None)
         yield lambda step: bar.advance(task, step)
 

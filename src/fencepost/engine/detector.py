@@ -8,7 +8,6 @@ values give the same outcomes, run through or cut anywhere by `snapshot` and `bu
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 from fencepost.engine.clock import HORIZON, corrected, is_wrong, judged_times
 from fencepost.engine.device import Device
@@ -45,6 +44,7 @@ class Detector:
         self._membership = Membership(self._groups.values())
         self._plans: dict[tuple[str, Source, Served], Plan] = {}
         self._devices: dict[str, Device] = {}
+        self._silent: dict[str, str | None] = {}
         self._timers: list[tuple[int, str]] = []
         self._now = 0
         self._turn = Turn()
@@ -58,22 +58,23 @@ class Detector:
         """
         detector = cls(groups)
         if snapshot:
-            detector._now, packed = unpack(snapshot)
-            for device_id, restore in packed:
-                device = detector._enrol(device_id)
-                restore(device, partial(detector._plan_by_tag, device_id))
+            detector._now, silent, packed = unpack(snapshot)
+            detector._silent.update(silent)
+            for device_id, tag, restore in packed:
+                device = detector._enrol(device_id, tag)
+                restore(device, detector._plan_for)
                 detector._schedule(device_id, device)
         return detector
 
     def snapshot(self) -> bytes:
         """Return all that the detector remembers of its devices; the inverse of `build`."""
-        return pack(self._now, self._devices)
+        return pack(self._now, self._silent, self._devices)
 
     def receive(self, device_id: str, message: SecurityMessage, received_at: datetime) -> list[Outcome]:
         """Judge one message, wholly, and return everything that it leads to."""
         device = self._devices.get(device_id)
         if device is None:
-            device = self._enrol(device_id)
+            device = self._enrol(device_id, self._silent.pop(device_id, None))
         now = (received_at - EPOCH) // MICROSECOND
         self._now = max(self._now, now)
         turn = self._turn
@@ -127,19 +128,24 @@ class Detector:
 
     def assign(self, device_id: str, tag: str | None, at: datetime) -> list[Outcome]:
         """Take note of a device and of its twin tag `SecurityGroup` (S25)."""
-        device = self._devices.get(device_id) or self._enrol(device_id)
-        if tag is not None or device.memory is not None:
-            device.remember().tag = tag
-        outcomes = self._begin(device_id, device, micros(at))
+        outcomes: list[Outcome] = []
         group, unknown = self._membership.group_of(device_id, tag)
         if tag is not None and unknown:
             outcomes.append(Unassigned(device_id=device_id, tag=tag))
-        self._move(device_id, device, group, micros(at), outcomes)
+        kept = group.name if tag is not None and not unknown else tag
+        device = self._devices.get(device_id)
+        if device is None:
+            self._silent[device_id] = kept
+        else:
+            device.tag = kept
+            self._move(device_id, device, group, micros(at), outcomes)
         return outcomes
 
     def serve_twin(self, device_id: str, delays: Mapping[str, timedelta]) -> None:
         """Take note of how late a device's events may come, by event name, as its twin says (S06)."""
-        device = self._devices.get(device_id) or self._enrol(device_id)
+        device = self._devices.get(device_id)
+        if device is None:
+            device = self._enrol(device_id, self._silent.pop(device_id, None))
         served = served_delays(delays)
         if served or device.memory is not None:
             device.remember().delays = served
@@ -161,13 +167,15 @@ class Detector:
         return unmeasurable(device) if device is not None else ()
 
     def device_ids(self) -> Iterable[str]:
-        """Return the devices that the detector knows, in the order in which it came to know them."""
-        return self._devices.keys()
+        """Return the devices that the detector knows, those from which nothing has come last."""
+        return (*self._devices, *self._silent)
 
     def group_of(self, device_id: str) -> SecurityGroup:
         """Return the group that judges a device, known or not."""
         device = self._devices.get(device_id)
-        return device.plan.group if device is not None else self._membership.group_of(device_id)[0]
+        if device is not None:
+            return device.plan.group
+        return self._membership.group_of(device_id, self._silent.get(device_id))[0]
 
     def count(self, device_id: str, rule_type: str, at: datetime) -> tuple[int, int] | None:
         """Return the certain and possible number of a range rule's window that ends at a moment."""
@@ -274,9 +282,9 @@ class Detector:
 
     # groups
 
-    def _enrol(self, device_id: str) -> Device:
-        group, _ = self._membership.group_of(device_id)
-        device = self._devices[device_id] = Device(self._plan(group, "legacy", ()))
+    def _enrol(self, device_id: str, tag: str | None) -> Device:
+        group, _ = self._membership.group_of(device_id, tag)
+        device = self._devices[device_id] = Device(self._plan(group, "legacy", ()), tag)
         return device
 
     def _plan(self, group: SecurityGroup, source: Source, served: Served) -> Plan:
@@ -288,10 +296,6 @@ class Detector:
 
     def _plan_for(self, device: Device, group: SecurityGroup, source: Source) -> Plan:
         return self._plan(group, source, device.memory.delays if device.memory is not None else ())
-
-    def _plan_by_tag(self, device_id: str, device: Device, source: Source) -> Plan:
-        tag = device.memory.tag if device.memory is not None else None
-        return self._plan_for(device, self._membership.group_of(device_id, tag)[0], source)
 
     def _move(
         self, device_id: str, device: Device, group: SecurityGroup, at: int, outcomes: list[Outcome]
@@ -311,8 +315,7 @@ class Detector:
         self._plans.clear()
         outcomes: list[Outcome] = []
         for device_id, device in self._devices.items():
-            tag = device.memory.tag if device.memory is not None else None
-            group, _ = self._membership.group_of(device_id, tag)
+            group, _ = self._membership.group_of(device_id, device.tag)
             if group.name == device.plan.group.name:
                 self._carry_over(device_id, device, group, micros(at))
             else:

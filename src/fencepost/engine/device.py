@@ -22,27 +22,29 @@ SIGN_INS = 8
 """Unmatched PAM records that are remembered (S13)."""
 
 
+NOTHING_SEEN: frozenset[str] = frozenset()
+
+
 class Memory:
     """
     What only few devices need.
 
-    `tag` is the twin's SecurityGroup; `accounts` the uids and names of LocalUsers as of
+    `accounts` the uids and names of LocalUsers as of
     `accounts_at`, packed (see `sign_ins`); `sign_ins` are PAM records (time, process, name) whose login
     record has not come; `incomplete` is the latest moment for which drops were reported; `seen` the event
     names that came although no source of the device is known to send them; `gauges` the latest report of
     threshold rules: (rule type, time, violating).
     """
 
-    __slots__ = ("accounts", "accounts_at", "delays", "gauges", "incomplete", "seen", "sign_ins", "tag")
+    __slots__ = ("accounts", "accounts_at", "delays", "gauges", "incomplete", "seen", "sign_ins")
 
     def __init__(self) -> None:
-        self.tag: str | None = None
         self.delays: tuple[tuple[str, int], ...] = ()
         self.accounts = ""
         self.accounts_at = 0
         self.sign_ins: tuple[tuple[int, str, str], ...] = ()
         self.incomplete = 0
-        self.seen: frozenset[str] = frozenset()
+        self.seen = NOTHING_SEEN
         self.gauges: tuple[tuple[str, int, bool], ...] = ()
 
 
@@ -50,14 +52,26 @@ class Device:
     """
     One device: the plan of its group, and the windows of the plan's range rules, made when first needed.
 
-    `fingerprints` is 0, the only one, or an array of the latest ones (S09). `contact` is the instant from which minimums are judged; `sources` a bit per source heard from;
-    `timer` the moment for which the device is in the detector's queue, 0 for none.
+    `tag` is its twin's SecurityGroup, `fingerprints` 0, the only one, or an array of the latest ones (S09).
+    `contact` is the instant from which minimums are judged, 0 while nothing has come; `sources` a bit per
+    source heard from; `timer` the moment for which the device is in the detector's queue, 0 for none.
     """
 
-    __slots__ = ("contact", "fingerprints", "memory", "plan", "sources", "timer", "watching", "windows")
+    __slots__ = (
+        "contact",
+        "fingerprints",
+        "memory",
+        "plan",
+        "sources",
+        "tag",
+        "timer",
+        "watching",
+        "windows",
+    )
 
-    def __init__(self, plan: "Plan") -> None:
+    def __init__(self, plan: "Plan", tag: str | None) -> None:
         self.plan = plan
+        self.tag = tag
         self.fingerprints: array[int] | int = 0
         self.windows: list[Window | None] = NO_WINDOWS
         self.memory: Memory | None = None

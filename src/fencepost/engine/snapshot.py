@@ -11,9 +11,11 @@ from fencepost.engine.device import Device, Memory
 from fencepost.engine.plan import Plan
 from fencepost.engine.windows import Watch, Window
 from fencepost.model.event import Source
+from fencepost.model.rule import SecurityGroup
 
 VERSION = 1
-PlanFor = Callable[[Device, Source], Plan]
+PlanFor = Callable[[Device, SecurityGroup, Source], Plan]
+Restore = Callable[[Device, PlanFor], None]
 
 
 class _Watch(Struct, array_like=True):
@@ -38,7 +40,6 @@ class _Window(Struct, array_like=True):
 
 
 class _Memory(Struct, array_like=True):
-    tag: str | None
     delays: tuple[tuple[str, int], ...]
     accounts: str
     accounts_at: int
@@ -50,6 +51,7 @@ class _Memory(Struct, array_like=True):
 
 class _Device(Struct, array_like=True):
     device_id: str
+    tag: str | None
     group: str
     source: Source
     contact: int
@@ -62,6 +64,7 @@ class _Device(Struct, array_like=True):
 class _Snapshot(Struct, array_like=True):
     version: int
     now: int
+    silent: dict[str, str | None]
     devices: list[_Device]
 
 
@@ -69,16 +72,19 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Snapshot).decode
 
 
-def pack(now: int, devices: Mapping[str, Device]) -> bytes:
-    """Return the snapshot of these devices at the engine's clock `now`."""
-    return _encode(
-        _Snapshot(VERSION, now, [_packed(device_id, device) for device_id, device in devices.items()])
-    )
-
-
-def unpack(snapshot: bytes) -> tuple[int, Iterator[tuple[str, Callable[[Device, PlanFor], None]]]]:
+def pack(now: int, silent: dict[str, str | None], devices: Mapping[str, Device]) -> bytes:
     """
-    Return the clock, and for each device its id and what restores a new device of that id.
+    Return the snapshot at the engine's clock `now`.
+
+    `silent` maps the devices from which nothing has come yet to their tags.
+    """
+    packed = [_packed(device_id, device) for device_id, device in devices.items()]
+    return _encode(_Snapshot(VERSION, now, silent, packed))
+
+
+def unpack(snapshot: bytes) -> tuple[int, dict[str, str | None], Iterator[tuple[str, str | None, Restore]]]:
+    """
+    Return the clock, the silent devices, and for each other device id, tag and what restores it.
 
     Raises ValueError for bytes that are no snapshot of this version.
     """
@@ -88,12 +94,14 @@ def unpack(snapshot: bytes) -> tuple[int, Iterator[tuple[str, Callable[[Device, 
         raise ValueError(f"not a snapshot: {error}") from error
     if content.version != VERSION:
         raise ValueError(f"a snapshot of version {content.version}; this program reads version {VERSION}")
-    return content.now, ((packed.device_id, _restorer(packed)) for packed in content.devices)
+    devices = ((packed.device_id, packed.tag, _restorer(packed)) for packed in content.devices)
+    return content.now, content.silent, devices
 
 
 def _packed(device_id: str, device: Device) -> _Device:
     return _Device(
         device_id,
+        device.tag,
         device.plan.group.name,
         device.plan.source,
         device.contact,
@@ -121,13 +129,13 @@ def _members(thing: Memory | Watch) -> list[Any]:
     return [getattr(thing, name) for name in struct.__struct_fields__]
 
 
-def _restorer(packed: _Device) -> Callable[[Device, PlanFor], None]:
+def _restorer(packed: _Device) -> Restore:
     def restore(device: Device, plan_for: PlanFor) -> None:
         if packed.memory is not None:
             memory = device.remember()
             for name in _Memory.__struct_fields__:
                 setattr(memory, name, getattr(packed.memory, name))
-        device.plan = plan_for(device, packed.source)
+        device.plan = plan_for(device, device.plan.group, packed.source)
         device.contact, device.sources = packed.contact, packed.sources
         known = packed.fingerprints
         device.fingerprints = known if isinstance(known, int) else _array(known)

@@ -4,7 +4,7 @@ Why each event of a device did or did not count for a rule.
 The real engine judges beside the explanations: numbers, flags and alerts are its own.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from fencepost.model.alert import Alert, Flag
 from fencepost.model.event import Event, SecurityMessage
 from fencepost.model.outcome import Duplicate, Finding, Late, Outcome, Skewed
 from fencepost.model.rule import Rule, SecurityGroup, TimeWindowRule
-from fencepost.service.reasons import Reason, reasons_for
+from fencepost.service.reasons import Reason, Reasons, reasons_for
 from fencepost.service.replay import Replay
 
 _WATCHED = {"connection": ("ConnectionCreate", "NetworkActivity")}
@@ -34,7 +34,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """
     One payload of one event: whether it counted for the rule, and why.
 
-    `entry` is the list entry that matched, `nearest_entry` the one that came nearest. `certain` and
+    `hits` is the number of occurrences for which the payload stands. `entry` is the list entry that matched, `nearest_entry` the one that came nearest. `certain` and
     `possible` are the numbers of a range rule's window that ends at the event.
     """
 
@@ -47,6 +47,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     value: str | None
     counted: bool
     why: str
+    hits: int = 1
     entry: str | None = None
     nearest_entry: str | None = None
     certain: int | None = None
@@ -66,7 +67,7 @@ class Explainer:
         self._replay = replay
         self._device_id = device_id
         self._rule = rule
-        self._reasons: Callable[[Event], list[Reason]] = reasons_for(rule, group)
+        self._reasons: Reasons = reasons_for(rule, group)
         self._names = _WATCHED.get(rule.row.subject, (rule.row.event,))
         self._known: set[str] = set()
 
@@ -140,7 +141,8 @@ class Explainer:
                 case Late(event_id=event.id, judged=False):
                     why = f"older than {_HOURS} h when it came: kept, but judged no more"
                     return [Reason(None, counted=False, why=why)]
-        return self._reasons(event) or [Reason(None, counted=False, why="the event has no payload")]
+        findings = [one for one in outcomes if isinstance(one, Finding) and self._stands_on(one, event)]
+        return self._reasons(event, findings) or [Reason(None, counted=False, why="the event has no payload")]
 
     def _explanation(
         self,
@@ -171,6 +173,7 @@ class Explainer:
             value=reason.value,
             counted=reason.counted,
             why=reason.why,
+            hits=reason.hits,
             entry=reason.entry,
             nearest_entry=reason.nearest,
             certain=number[0] if number is not None else None,

@@ -1,12 +1,13 @@
 """What a rule makes of one payload, in words: the same questions as the engine's checks, answered aloud."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from fencepost.engine.addresses import AddressList, number_of_port
 from fencepost.engine.names import ProcessList, Program, User, UserList, digest_of, name_of, uid_of
+from fencepost.engine.turn import facts_of
 from fencepost.model.address import format_address
 from fencepost.model.event import (
     Connection,
@@ -20,6 +21,7 @@ from fencepost.model.event import (
     SignIn,
 )
 from fencepost.model.instant import moment
+from fencepost.model.outcome import Finding
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
@@ -36,16 +38,22 @@ REMEMBERED = 4096
 
 
 class Reason(Struct, frozen=True):
-    """Whether a payload counted, the value that was judged, and why."""
+    """
+    Whether a payload counted, the value that was judged, and why.
+
+    `hits` is the number of occurrences for which the payload stands.
+    """
 
     value: str | None
     counted: bool
     why: str
     entry: str | None = None
     nearest: str | None = None
+    hits: int = 1
 
 
-Reasons = Callable[[Event], list[Reason]]
+Reasons = Callable[[Event, Sequence[Finding]], list[Reason]]
+"""Asks an event, given what the engine found in it."""
 
 
 def reasons_for(rule: Rule, group: SecurityGroup) -> Reasons:
@@ -53,12 +61,12 @@ def reasons_for(rule: Rule, group: SecurityGroup) -> Reasons:
     match rule:
         case TimeWindowRule():
             counting = Attempts(rule) if rule.row.subject == "sign-in" else Connections(rule)
-            return counting.reasons
+            return lambda event, _: counting.reasons(event)
         case ThresholdRule():
-            return lambda event: [_gauge(rule, event)]
+            return lambda event, _: [_gauge(rule, event)]
         case AllowlistRule() | DenylistRule():
             judge = _list_judge(rule, group)
-            return lambda event: list(judge(event))
+            return lambda event, findings: list(judge(event, findings))
 
 
 # lists
@@ -68,23 +76,24 @@ class _Asked(Struct, frozen=True):
     value: str
     entry: str | None
     nearest: str | None
+    span: tuple[int, int, int] | None = None
 
 
 def _list_judge(
     rule: AllowlistRule | DenylistRule, group: SecurityGroup
-) -> Callable[[Event], Iterator[Reason]]:
+) -> Callable[[Event, Sequence[Finding]], Iterator[Reason]]:
     denies = isinstance(rule, DenylistRule)
     entries = rule.deny if isinstance(rule, DenylistRule) else rule.allow
     match rule.row.subject:
         case "connection":
             addresses = AddressList(entries, () if denies else group.implicit_addresses())
-            return lambda event: _of_connections(event, addresses, rule.row.direction or "Out", denies)
+            return lambda event, _: _of_connections(event, addresses, rule.row.direction or "Out", denies)
         case "sign-in":
             users = UserList(entries)
-            return lambda event: _of_sign_ins(event, users, denies)
+            return lambda event, findings: _of_sign_ins(event, users, findings, denies)
         case _:
             programs = ProcessList(entries)
-            return lambda event: _of_processes(event, programs, denies)
+            return lambda event, _: _of_processes(event, programs, denies)
 
 
 def _of_connections(event: Event, addresses: AddressList, direction: str, denies: bool) -> Iterator[Reason]:
@@ -99,32 +108,58 @@ def _of_connections(event: Event, addresses: AddressList, direction: str, denies
             yield Reason(value, counted=False, why="it names no remote address")
         else:
             entry, nearest = addresses.matching(connection), addresses.nearest(connection)
-            yield _listed(_Asked(value, entry, nearest), denies)
+            yield _listed(_Asked(value, entry, nearest, connection.span), denies)
 
 
-def _of_sign_ins(event: Event, users: UserList, denies: bool) -> Iterator[Reason]:
+def _of_sign_ins(
+    event: Event, users: UserList, findings: Sequence[Finding], denies: bool
+) -> Iterator[Reason]:
     for record in event.payload if isinstance(event, Login) else ():
         user = User(name_of(record), uid_of(record))
         if record.result != "Success":
             yield Reason(user.value, counted=False, why="the sign-in failed: the rule watches successes")
+        elif user.name is None:
+            yield _nameless(record, user, users, findings, denies)
         else:
             yield _listed(_Asked(user.value, users.matching(user), users.nearest(user)), denies)
+
+
+def _nameless(
+    record: SignIn, user: User, users: UserList, findings: Sequence[Finding], denies: bool
+) -> Reason:
+    """Only the engine knows the name that an earlier record or the device's accounts gave the user."""
+    facts = facts_of(record)
+    found = next((one for one in findings if one.evidence is not None and one.evidence.facts == facts), None)
+    if found is not None:
+        named = User(found.value, user.uid)
+        entry = users.matching(named) if denies else None
+        return _listed(_Asked(named.value, entry, users.nearest(named)), denies)
+    if users.matching(user) is not None:
+        return _listed(_Asked(user.value, users.matching(user), None), denies)
+    said = "no entry denies" if denies else "an entry allows"
+    why = f"{said} the user that its PAM record or the device's accounts name"
+    return Reason(user.value, counted=False, why=why)
 
 
 def _of_processes(event: Event, programs: ProcessList, denies: bool) -> Iterator[Reason]:
     for process in event.payload if isinstance(event, ProcessCreate) else ():
         program = Program(process.executable, digest_of(process))
-        yield _listed(_Asked(program.value, programs.matching(program), programs.nearest(program)), denies)
+        asked = _Asked(
+                program.value, programs.matching(program), programs.nearest(program), process.span
+            )
+            yield _listed(asked, denies)
 
 
 def _listed(asked: _Asked, denies: bool) -> Reason:
+    times = f"; {_aggregate(asked.span)}" if asked.span is not None else ""
+    hits = asked.span[2] if asked.span is not None else 1
     if asked.entry is not None:
-        why = f"the entry {asked.entry} {'denies' if denies else 'allows'} it"
-        return Reason(asked.value, denies, why, asked.entry)
+        why = f"the entry {asked.entry} {'denies' if denies else 'allows'} it{times}"
+        return Reason(asked.value, denies, why, asked.entry, hits=hits)
     if denies:
-        return Reason(asked.value, counted=False, why="no entry denies it", nearest=asked.nearest)
+        return Reason(asked.value, False, f"no entry denies it{times}", None, asked.nearest, hits)
     nearest = f"; the nearest is {asked.nearest}" if asked.nearest else ""
-    return Reason(asked.value, counted=True, why=f"no entry allows it{nearest}", nearest=asked.nearest)
+    return Reason(asked.value, True, f"no entry allows it{nearest}{times}", None, asked.nearest, hits)
 
 
 # ranges
@@ -144,7 +179,7 @@ class Connections:
     def _reason(self, event: Event, connection: Connection) -> Reason:
         value = endpoint_of(connection)
         if connection.span is not None:
-            return Reason(value, counted=True, why=_aggregate(connection.span))
+            return Reason(value, counted=True, why=_aggregate(connection.span), hits=connection.span[2])
         ports = number_of_port(connection.local_port), number_of_port(connection.remote_port)
         if isinstance(event, ConnectionCreate) and not all(ports):
             return Reason(value, counted=True, why="one connection: its ports are not both known")

@@ -148,9 +148,8 @@ class Replay:
     def not_measurable(self) -> dict[str, int]:
         """Return how many devices cannot feed a rule, by rule type."""
         detector = self.detector
-        return dict(
-            Counter(name for device in detector.device_ids() for name in detector.not_measurable(device))
-        )
+        types = (name for device in detector.device_ids() for name in detector.not_measurable(device))
+        return dict(sorted(Counter(types).items()))
 
     def unassigned(self) -> list[str]:
         """Return the devices that no id and no glob places in a group."""
