@@ -441,8 +441,19 @@ def test_S25_the_twin_tag_names_the_group_without_case(tag: str) -> None:
     """However it is spelled."""
     cameras = group(name="Cameras")
     bench = Bench(cameras)
+    bench.send("cam", heartbeat("09:00"))
     assert bench.assign("cam", tag, "10:00") == [Reassigned(device_id="cam", group=cameras, at=at("10:00"))]
     assert bench.detector.group_of("cam").name == "Cameras"
+
+
+def test_S25_a_tag_counts_for_a_device_that_has_not_been_heard_yet() -> None:
+    """The twin may be known before the first message, and over a restart."""
+    bench = Bench(group(allowing(TO), name="cameras"))
+    bench.assign("cam", "cameras", "10:00")
+    bench.restart()
+    assert bench.detector.group_of("cam").name == "cameras"
+    bench.send("cam", connection("10:01", "203.0.113.1"))
+    assert bench.alert().group == "cameras"
 
 
 def test_S25_without_a_tag_a_device_belongs_to_default() -> None:

@@ -178,6 +178,41 @@ def test_S07_a_minimum_that_late_data_does_not_reach_stays_missed() -> None:
     assert bench.alert().state == "Active"
 
 
+def test_S07_after_a_repair_the_alert_tells_of_the_minimums_that_are_left() -> None:
+    """
+    Of two windows too empty the emptier one was repaired: 1 of 2 is left, seen at 10:05.
+
+        10:00   10:00:30                10:05  :10 :20  10:05:30
+        contact    x                      |     +   +     |        + late
+          (-------------------------------]               |     1: still missed
+                   (--------------------------------------]     0, then 2: repaired
+    """
+    bench = Bench(group(active_connections(low=2), allowed_lateness=timedelta(minutes=1)))
+    bench.send("cam", heartbeat("10:00"), connection("10:00:30"))
+    bench.tick("10:06:30")
+    assert (bench.alert().count, bench.alert().last_seen_at) == (0, at("10:05:30"))
+    bench.send("cam", connection("10:05:10"), connection("10:05:20"), received_at="10:06:40")
+    alert = bench.alert()
+    assert (alert.started_at, alert.last_seen_at, alert.count) == (at("10:05"), at("10:05"), 1)
+
+
+def test_S07_after_a_repair_the_alert_begins_with_the_maximum_that_is_left() -> None:
+    """
+    The silence was none, the burst was one.
+
+        10:00       10:03   10:05    10:06:00 :01 :02
+        contact       +       0          x     x   x!      + late
+    """
+    bench = Bench(group(active_connections(low=1, high=2), allowed_lateness=timedelta(minutes=1)))
+    bench.send("cam", heartbeat("10:00"))
+    bench.send("cam", *(connection(f"10:06:0{second}") for second in range(3)))
+    assert bench.alert().started_at == at("10:05")
+    bench.send("cam", connection("10:03"), received_at="10:06:30")
+    alert = bench.alert()
+    assert (alert.state, alert.count) == ("Active", 4)
+    assert (alert.started_at, alert.last_seen_at) == (at("10:06:01"), at("10:06:02"))
+
+
 # ------------------------------------------------------------------------------------------------ S08
 
 

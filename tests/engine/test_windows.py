@@ -47,12 +47,12 @@ def points(kind: str) -> st.SearchStrategy[list[Point]]:
 def filled(entries: list[Point]) -> Window:
     window = Window(0)
     for time, key in entries:
-        window.insert(time, key)
+        window.put(time, key)
     return window
 
 
 def pairs(window: Window) -> list[Point]:
-    return list(zip(window.entries[::2], window.entries[1::2], strict=True))
+    return list(zip(window[::2], window[1::2], strict=True))
 
 
 # --------------------------------------------------------------------------------------------- points
@@ -64,24 +64,24 @@ def test_points_are_kept_in_the_order_of_time_and_key_in_whatever_order_they_com
 ) -> None:
     """Equal data gives equal memory."""
     assert pairs(filled(entries)) == sorted(entries)
-    assert filled(entries).entries == filled(entries[::-1]).entries
+    assert filled(entries) == filled(entries[::-1])
 
 
 @given(points("attempts"))
 def test_a_point_that_is_there_already_is_not_taken_again(entries: list[Point]) -> None:
     """An event counts once (S09)."""
     window = filled(entries)
-    assert not any(window.insert(time, key) for time, key in entries)
+    assert not any(window.put(time, key) for time, key in entries)
     assert len(pairs(window)) == len(entries)
 
 
 def test_a_span_is_known_by_its_end_and_the_event_that_stated_it() -> None:
     """Another event may state the same interval."""
     window = Window(0)
-    assert window.insert_span(0, 10, 3, 7)
-    assert not window.insert_span(0, 10, 3, 7)
-    assert window.insert_span(0, 10, 3, 8)
-    assert window.insert_span(0, 11, 3, 7)
+    assert window.put_span(0, 10, 3, 7)
+    assert not window.put_span(0, 10, 3, 7)
+    assert window.put_span(0, 10, 3, 8)
+    assert window.put_span(0, 11, 3, 7)
     assert [span[2] for span in window.each_span()] == [3, 3, 3]
 
 
@@ -96,7 +96,7 @@ def test_a_moment_is_the_latest_if_nothing_is_later(entries: list[Point], moment
     """Points and spans alike."""
     window = filled(entries)
     assert window.is_latest(moment) is (max(entries)[0] <= moment)
-    window.insert_span(0, moment + 1, 1, 0)
+    window.put_span(0, moment + 1, 1, 0)
     assert not window.is_latest(moment)
 
 
@@ -171,7 +171,7 @@ def test_merging_keeps_the_truth_between_certain_and_possible(kind: str) -> None
     def holds(entries: list[Point], runs: list[int], seconds: int, halved: bool, second: int) -> None:
         window, whole = filled(entries), filled(entries)
         for run in runs:
-            count = min(run, len(window.entries) // POINT)
+            count = min(run, len(window) // POINT)
             window.condense(count, seconds * SECOND, check.tally, check.floor)
             if halved:
                 window._merge_spans()
@@ -212,11 +212,11 @@ def test_halving_makes_room_in_a_full_window(number: int, seconds: int) -> None:
     """Until the next one it has room, and it holds as many as before."""
     window = Window(0)
     for index in range(number):
-        window.insert(index * seconds * SECOND, index)
+        window.put(index * seconds * SECOND, index)
         if window.is_full():
             window.halve(WIDTH >> 4, records, records)
             assert not window.is_full()
-    held = len(window.entries) // POINT + sum(span[3] for span in window.each_span())
+    held = len(window) // POINT + sum(span[3] for span in window.each_span())
     assert held == number
 
 
@@ -224,7 +224,7 @@ def test_forgetting_drops_the_spans_that_ended_before_a_moment() -> None:
     """A span that ends at the moment stays."""
     window = Window(0)
     for last in (10, 20, 30):
-        window.insert_span(0, last, 1, last)
+        window.put_span(0, last, 1, last)
     window.forget(20)
     assert [span[1] for span in window.each_span()] == [20, 30]
     window.forget(31)

@@ -12,13 +12,13 @@ from fencepost.model.alert import Alert, Evidence
 
 _COLOURS = {"High": "bold red", "Medium": "yellow", "Low": "cyan", "Informational": "dim"}
 _OPENINGS = ("Custom alert - ", "the ", "an ")
-NARROW = 100
+NARROW = 116
 _COLUMNS: dict[str, dict[str, Any]] = {
     "Severity": {"no_wrap": True},
     "State": {"no_wrap": True},
     "Device": {"overflow": "fold", "min_width": 8},
-    "Group": {"overflow": "fold", "min_width": 8},
-    "Alert": {"min_width": 16},
+    "Group": {"overflow": "fold", "min_width": 6},
+    "Alert": {"min_width": 12},
     "Value": {"overflow": "fold", "min_width": 8},
     "Count": {"min_width": 7},
     "First seen": {"min_width": 8},

@@ -1,6 +1,5 @@
 """What the engine keeps of one device: as little as can be, for there may be a million of them."""
 
-from array import array
 from typing import TYPE_CHECKING
 
 from fencepost.engine.windows import Window
@@ -52,7 +51,7 @@ class Device:
     """
     One device: the plan of its group, and the windows of the plan's range rules, made when first needed.
 
-    `tag` is its twin's SecurityGroup, `fingerprints` 0, the only one, or an array of the latest ones (S09).
+    `tag` is its twin's SecurityGroup, `fingerprints` 0, the only one, or the latest ones, packed (S09).
     `contact` is the instant from which minimums are judged, 0 while nothing has come; `sources` a bit per
     source heard from; `timer` the moment for which the device is in the detector's queue, 0 for none.
     """
@@ -72,7 +71,7 @@ class Device:
     def __init__(self, plan: "Plan", tag: str | None) -> None:
         self.plan = plan
         self.tag = tag
-        self.fingerprints: array[int] | int = 0
+        self.fingerprints: bytes | int = 0
         self.windows: list[Window | None] = NO_WINDOWS
         self.memory: Memory | None = None
         self.contact = 0
@@ -97,14 +96,18 @@ class Device:
         if type(known) is int:
             if known == fingerprint:
                 return True
-            self.fingerprints = array("q", (known, fingerprint)) if known else fingerprint
-            return False
-        assert isinstance(known, array)  # noqa: S101 - the only other type
-        if fingerprint in known:
+            if not known:
+                self.fingerprints = fingerprint
+                return False
+            known = known.to_bytes(8)
+        assert isinstance(known, bytes)  # noqa: S101 - the only other type
+        packed = fingerprint.to_bytes(8)
+        place = known.find(packed)
+        while place >= 0 and place % 8:  # across two fingerprints
+            place = known.find(packed, place + 1)
+        if place >= 0:
             return True
-        known.append(fingerprint)
-        if len(known) > REMEMBERED:
-            del known[0]
+        self.fingerprints = known[-8 * (REMEMBERED - 1) :] + packed
         return False
 
     def remember(self) -> Memory:

@@ -293,7 +293,10 @@ def _united(first: Alert, other: Alert) -> Alert:
 
 def _kept(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Return the first and the latest ten of the evidence, in the order of the device's time."""
-    ordered = sorted(evidence, key=lambda one: (one.occurred_at, one.event_id))
+    ordered: list[Evidence] = []
+    for one in sorted(evidence, key=lambda one: (one.occurred_at, one.event_id)):
+        if one not in ordered[-EVIDENCE:]:
+            ordered.append(one)
     if len(ordered) <= 2 * EVIDENCE:
         return tuple(ordered)
     return (*ordered[:EVIDENCE], *ordered[-EVIDENCE:])

@@ -93,9 +93,8 @@ class Range:
     def count(self, window: Window, at: int) -> tuple[int, int]:
         """Return the certain and the possible number in the window (at - W, at]."""
         after = at - self.width
-        entries = window.entries
         lo, hi = window.points_before(after + 1) * POINT, window.points_before(at + 1) * POINT
-        points = self.tally(entries, lo, hi)
+        points = self.tally(window, lo, hi)
         if not window.spans:
             return points, points
         certain = possible = points
@@ -112,7 +111,7 @@ class Range:
         """Correct the certain number for what spans may hold of the same things as the points."""
         if not shared:
             return 0
-        keyed = {key >> 22 for key in window.entries[lo + 1 : hi : 2] if key < 0}
+        keyed = {key >> 22 for key in window[lo + 1 : hi : 2] if key < 0}
         return max(0, shared - len(keyed))
 
     # taking in
@@ -126,7 +125,7 @@ class Range:
         elif window.room < 0:
             certain, possible = self.judge_at(device, window, time, event, turn)
             window.room = min(max(self.max - max(certain, possible), 0), self.limit)
-            if time - window.entries[0] > self.stale:
+            if time - window[0] > self.stale:
                 self._age(window, turn.now)
         if window.watch is not None and (window.watch.eager or not latest):
             self._note(window, (time,), turn)
@@ -137,7 +136,7 @@ class Range:
     ) -> bool:
         """Take in an aggregate (S11); returns False if the window holds it already."""
         first, last, hits = span[0] + turn.shift, span[1] + turn.shift, span[2]
-        if not window.insert_span(first, last, hits, key):
+        if not window.put_span(first, last, hits, key):
             return False
         window.room -= hits
         pieces = max(1, ceil((last - first) / self.width))
@@ -157,31 +156,40 @@ class Range:
     ) -> None:
         """Judge the windows that end with begin <= end < before."""
         nearby = window.points_before(before) - window.points_before(begin - self.width + 1)
-        if nearby > self.max or window.spans:
-            for end in window.ends(begin, before):
-                self.judge_at(device, window, end, event, turn)
+        if nearby <= self.max and not window.spans:
+            return
+        weighed = [(end, *self.count(window, end)) for end in window.ends(begin, before)]
+        over = [one for one in weighed if one[1 + self.on_possible] > self.max]
+        if over:
+            worst = max(over, key=lambda one: one[1 + self.on_possible])
+            for one in sorted({over[0], worst, over[-1]}):  # those between add nothing to an alert (S02)
+                self._tell(device, window, one, event, turn)
+        elif weighed:
+            self._tell(device, window, max(weighed, key=lambda one: one[2]), event, turn)
 
     def judge_at(self, device: Device, window: Window, at: int, event: Event, turn: Turn) -> tuple[int, int]:
         """Judge the maximum of the window that ends at `at`; returns its certain and possible number."""
         certain, possible = self.count(window, at)
-        if certain > self.max:
-            self._over(
-                device, window, at, possible if self.on_possible else certain, event, turn, certain=True
-            )
-        elif possible > self.max:
-            if self.on_possible:
-                self._over(device, window, at, possible, event, turn, certain=False)
-            else:
-                turn.outcomes.append(
-                    Possible(
-                        device_id=turn.device_id,
-                        rule_type=self.type,
-                        at=moment(at),
-                        certain=certain,
-                        possible=possible,
-                    )
-                )
+        self._tell(device, window, (at, certain, possible), event, turn)
         return certain, possible
+
+    def _tell(
+        self, device: Device, window: Window, weighed: tuple[int, int, int], event: Event, turn: Turn
+    ) -> None:
+        """Say what the numbers of the window that ends at a moment mean: (moment, certain, possible)."""
+        at, certain, possible = weighed
+        number = possible if self.on_possible else certain
+        if number > self.max:
+            self._over(device, window, at, number, event, turn, certain=certain > self.max)
+        elif possible > self.max:
+            told = Possible(
+                device_id=turn.device_id,
+                rule_type=self.type,
+                at=moment(at),
+                certain=certain,
+                possible=possible,
+            )
+            turn.outcomes.append(told)
 
     def _over(
         self, device: Device, window: Window, at: int, number: int, event: Event, turn: Turn, *, certain: bool
@@ -367,22 +375,24 @@ class ActiveConnections(Range):
     floor = staticmethod(distinct)
 
     def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
-        window = device.windows[self.index] or self.window_of(device)
-        entries, watch = window.entries, window.watch
+        window = device.windows[self.index]
+        if window is None:
+            window = self.window_of(device)
+        watch = window.watch
         key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
-        in_order = not entries or time > entries[-2]
+        in_order = not window or time > window[-2]
         points = spans = False
         for connection in event.payload:
             if connection.span is not None:
                 spans = self.take_span(device, window, connection.span, key, event, turn) or spans
             elif connection.local_port is not None:
-                points = window.insert(time, _connection_key(connection, event, key)) or points
+                points = window.put(time, _connection_key(connection, event, key)) or points
             elif in_order:
-                entries.append(time)
-                entries.append(key)
+                window.append(time)
+                window.append(key)
                 points = True
             else:
-                points = window.insert(time, key) or points
+                points = window.put(time, key) or points
             key += _INDEX
         window.room -= len(event.payload)
         if watch is not None:
@@ -433,12 +443,13 @@ class FailedLogins(Range):
         else:
             return False
         fails = [record for record in event.payload if record.result == "Fail"]
-        window = window or self.window_of(device)
+        if window is None:
+            window = self.window_of(device)
         latest = window.is_latest(time)
         key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
         fresh = False
         for index, record in enumerate(fails):
-            fresh = window.insert(time, _attempt_key(record, key + index)) or fresh
+            fresh = window.put(time, _attempt_key(record, key + index)) or fresh
         window.room -= len(fails)
         if window.room < 0 or not latest or (window.watch is not None and window.watch.eager):
             self.settle(device, window, time, event, turn, latest=latest)
@@ -452,7 +463,7 @@ class FailedLogins(Range):
         """A login record may repeat a PAM record that a span has taken up."""
         doubtful = 0
         for index in range(lo, hi, POINT):
-            time, key = window.entries[index], window.entries[index + 1]
+            time, key = window[index], window[index + 1]
             if key >> 30 & 3 == LOGIN and any(
                 span[0] <= time and span[1] >= time - PAIRING for span in window.each_span()
             ):

@@ -106,7 +106,7 @@ def _packed(device_id: str, device: Device) -> _Device:
         device.plan.source,
         device.contact,
         device.sources,
-        device.fingerprints if isinstance(device.fingerprints, int) else device.fingerprints.tobytes(),
+        device.fingerprints,
         [_packed_window(check.type, type(check).__name__, window) for check, window in device.open_windows()],
         None if device.memory is None else msgspec.convert(_members(device.memory), _Memory),
     )
@@ -116,7 +116,7 @@ def _packed_window(rule_type: str, kind: str, window: Window) -> _Window:
     return _Window(
         rule_type,
         kind,
-        window.entries.tobytes(),
+        window.tobytes(),
         window.spans.tobytes() if window.spans is not None else b"",
         window.room,
         window.merged,
@@ -137,8 +137,7 @@ def _restorer(packed: _Device) -> Restore:
                 setattr(memory, name, getattr(packed.memory, name))
         device.plan = plan_for(device, device.plan.group, packed.source)
         device.contact, device.sources = packed.contact, packed.sources
-        known = packed.fingerprints
-        device.fingerprints = known if isinstance(known, int) else _array(known)
+        device.fingerprints = packed.fingerprints
         device.reset()
         if packed.group == device.plan.group.name:
             _restore_windows(device, packed.windows)
@@ -157,7 +156,7 @@ def _restore_windows(device: Device, packed: list[_Window]) -> None:
 
 def _window(packed: _Window) -> Window:
     window = Window(packed.room)
-    window.entries = _array(packed.entries)
+    window.frombytes(packed.entries)
     window.spans = _array(packed.spans) if packed.spans else None
     window.merged = packed.merged
     if packed.watch is not None:

@@ -1,7 +1,7 @@
 """
 What a range rule remembers of one device: points and spans, packed (S10, S11, S26).
 
-A point is two integers in `Window.entries`: its time in microseconds and its key; the array is sorted by
+A window is the array of its points, two integers each: time in microseconds and key. It is sorted by
 both, so equal data gives equal memory in whatever order it came. A span is five integers in
 `Window.spans`: first time, last time, fewest and most occurrences in between, and the key of the event
 that stated it (0 for merged points); a negative fewest says that the occurrences are distinct keys that
@@ -11,6 +11,7 @@ may also occur elsewhere, so that they cannot be added to others.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Self
 
 from fencepost.model.instant import SECOND
 from fencepost.model.outcome import Finding
@@ -79,7 +80,13 @@ class Watch:
         return min(self.resume, self.due)
 
 
-class Window:
+if TYPE_CHECKING:
+    _Numbers = array[int]
+else:
+    _Numbers = array
+
+
+class Window(_Numbers):
     """
     The points and spans of one range rule and device.
 
@@ -87,27 +94,29 @@ class Window:
     lasts the maximum cannot have been passed. `merged` says that points have become spans (S26).
     """
 
-    __slots__ = ("entries", "merged", "room", "spans", "watch")
+    __slots__ = ("merged", "room", "spans", "watch")
 
-    def __init__(self, room: int) -> None:
-        self.entries: array[int] = array("q")
-        self.merged = False
-        self.spans: array[int] | None = None
-        self.room = room
-        self.watch: Watch | None = None
+    merged: bool
+    room: int
+    spans: "array[int] | None"
+    watch: Watch | None
 
-    def insert(self, time: int, key: int) -> bool:
+    def __new__(cls, room: int) -> Self:
+        window: Self = super().__new__(cls, "q")  # type: ignore[assignment]  # its type says array
+        window.merged, window.room, window.spans, window.watch = False, room, None, None
+        return window
+
+    def put(self, time: int, key: int) -> bool:
         """Put a point where it belongs; returns False if it is there already."""
-        entries = self.entries
-        index = len(entries)
-        while index and (entries[index - 2], entries[index - 1]) > (time, key):
+        index = len(self)
+        while index and (self[index - 2], self[index - 1]) > (time, key):
             index -= POINT
-        if index and entries[index - 2] == time and entries[index - 1] == key:
+        if index and self[index - 2] == time and self[index - 1] == key:
             return False
-        entries[index:index] = array("q", (time, key))
+        self[index:index] = array("q", (time, key))
         return True
 
-    def insert_span(self, first: int, last: int, hits: int, key: int) -> bool:
+    def put_span(self, first: int, last: int, hits: int, key: int) -> bool:
         """Add `hits` occurrences somewhere in [first, last]; returns False if they are there already."""
         if any(span[4] == key and span[1] == last for span in self.each_span()):
             return False
@@ -123,14 +132,14 @@ class Window:
 
     def ends(self, after: int, before: int) -> list[int]:
         """Return the times of points and the ends of spans with after <= time < before, in order."""
-        times = self.entries[::2]
+        times = self[::2]
         found = set(times[bisect_left(times, after) : bisect_left(times, before)])
         found.update(span[1] for span in self.each_span() if after <= span[1] < before)
         return sorted(found)
 
     def next_end(self, after: int) -> int:
         """Return the first time of a point or end of a span later than `after`, NEVER if there is none."""
-        times = self.entries[::2]
+        times = self[::2]
         index = bisect_right(times, after)
         candidates = [span[1] for span in self.each_span() if span[1] > after]
         if index < len(times):
@@ -139,12 +148,12 @@ class Window:
 
     def is_latest(self, time: int) -> bool:
         """Return whether nothing in the window is later than a moment."""
-        if self.entries and self.entries[-2] > time:
+        if self and self[-2] > time:
             return False
         return self.spans is None or all(span[1] <= time for span in self.each_span())
 
     def is_full(self) -> bool:
-        return len(self.entries) + len(self.spans or ()) > CAPACITY
+        return len(self) + len(self.spans or ()) > CAPACITY
 
     def forget(self, before: int) -> None:
         """Drop what lies wholly before a moment; points are never that old, see `condense`."""
@@ -155,7 +164,7 @@ class Window:
     def next_change(self, after: int, width: int) -> int:
         """Return the first moment after `after` at which a number of the window may change, else NEVER."""
         candidates = []
-        times = self.entries[::2]
+        times = self[::2]
         for shift in (0, width):
             index = bisect_right(times, after - shift)
             if index < len(times):
@@ -166,7 +175,7 @@ class Window:
 
     def points_before(self, time: int) -> int:
         """Return how many points are older than a moment."""
-        return bisect_left(self.entries[::2], time)
+        return bisect_left(self[::2], time)
 
     def condense(self, points: int, longest: int, tally: Tally, floor: Tally) -> None:
         """
@@ -175,25 +184,24 @@ class Window:
         `tally` counts what a run of points holds at most when looked at alone, `floor` what it adds for
         certain to the points around it.
         """
-        entries = self.entries
         stop = points * POINT
         spans = array("q") if self.spans is None else self.spans
         start = 0
         while start < stop:
             end = start + POINT
-            while end < min(stop, start + CHUNK * POINT) and entries[end] - entries[start] <= longest:
+            while end < min(stop, start + CHUNK * POINT) and self[end] - self[start] <= longest:
                 end += POINT
-            shared = any(entries[index] < 0 for index in range(start + 1, end, POINT))
-            fewest = floor(entries, start, end)
-            most = tally(entries, start, end)
-            spans.extend((entries[start], entries[end - POINT], -fewest if shared else fewest, most, 0))
+            shared = any(self[index] < 0 for index in range(start + 1, end, POINT))
+            fewest = floor(self, start, end)
+            most = tally(self, start, end)
+            spans.extend((self[start], self[end - POINT], -fewest if shared else fewest, most, 0))
             start = end
-        del entries[:stop]
+        del self[:stop]
         self.spans, self.merged = spans or None, self.merged or stop > 0
 
     def halve(self, longest: int, tally: Tally, floor: Tally) -> None:
         """Make room in a full window: the older half of its points, then of its spans, is merged."""
-        points = len(self.entries) // POINT
+        points = len(self) // POINT
         if points > CHUNK:
             self.condense(points // 2, longest, tally, floor)
         if len(self.spans or ()) > CAPACITY // 2:

@@ -144,10 +144,8 @@ def _nameless(
 def _of_processes(event: Event, programs: ProcessList, denies: bool) -> Iterator[Reason]:
     for process in event.payload if isinstance(event, ProcessCreate) else ():
         program = Program(process.executable, digest_of(process))
-        asked = _Asked(
-                program.value, programs.matching(program), programs.nearest(program), process.span
-            )
-            yield _listed(asked, denies)
+        entry, nearest = programs.matching(program), programs.nearest(program)
+        yield _listed(_Asked(program.value, entry, nearest, process.span), denies)
 
 
 def _listed(asked: _Asked, denies: bool) -> Reason:
