@@ -17,7 +17,7 @@ def number_of_port(port: str | int | None) -> int | None:
     if isinstance(port, int):
         return port if 0 <= port < 65536 else None  # noqa: PLR2004
     if port and port.isascii() and port.isdigit() and len(port) <= 5:  # noqa: PLR2004
-        return int(port)
+        return number_of_port(int(port))
     return None
 
 
@@ -32,7 +32,10 @@ class AddressList:
     def __init__(self, entries: Iterable[str], implicit: Iterable[str] = ()) -> None:
         self.entries = tuple(parse_entry(text) for text in (*entries, *implicit))
         self.starts, self.ends = _merged(self.entries)
-        self._edges = sorted((edge, e.text) for e in self.entries for edge in (e.first, e.last))
+        edges = sorted((edge, e.text) for e in self.entries for edge in (e.first, e.last))
+        self._edges = {
+            is_ipv4: [edge for edge in edges if _is_ipv4(edge[0]) is is_ipv4] for is_ipv4 in (False, True)
+        }
         self.by_port: dict[int, list[AddressEntry]] = {}
         for entry in self.entries:
             if entry.port is not None:
@@ -70,8 +73,9 @@ class AddressList:
         address = connection.remote
         if address is None:
             return None
-        place = bisect_right(self._edges, address, key=lambda edge: edge[0])
-        near = [e for e in self._edges[max(0, place - 1) : place + 1] if _is_ipv4(e[0]) == _is_ipv4(address)]
+        edges = self._edges[_is_ipv4(address)]
+        place = bisect_right(edges, address, key=lambda edge: edge[0])
+        near = edges[max(0, place - 1) : place + 1]
         return min(near, key=lambda edge: abs(edge[0] - address))[1] if near else None
 
 

@@ -13,7 +13,7 @@ from fencepost.engine.clock import HORIZON, corrected, is_wrong, judged_times
 from fencepost.engine.device import Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
-from fencepost.engine.turn import Turn, name_of_event
+from fencepost.engine.turn import Dirty, Turn, name_of_event
 from fencepost.engine.windows import NEVER
 from fencepost.model.event import Event, SecurityMessage, Source
 from fencepost.model.instant import EPOCH, MICROSECOND, micros, moment
@@ -79,7 +79,7 @@ class Detector:
         self._now = max(self._now, now)
         turn = self._turn
         turn.device_id, turn.device, turn.now, turn.message = device_id, device, now, message
-        turn.sign_ins = None
+        turn.sign_ins = turn.dirty = None
         outcomes: list[Outcome] = []
         turn.outcomes = outcomes
         if device.knows(message.fingerprint):
@@ -98,6 +98,8 @@ class Detector:
                         break
             else:
                 self._judge_odd(device, event, time, delay)
+        if turn.dirty is not None:
+            self._reconsider(device, turn.dirty)
         if device.watching:
             self._advance(device_id, device, now)
         return outcomes
@@ -233,6 +235,16 @@ class Detector:
                 turn.outcomes.append(_duplicate(turn, event))
                 break
         turn.flags, turn.shift = (), 0
+
+    def _reconsider(self, device: Device, dirty: Mapping[int, Dirty]) -> None:
+        """Judge the windows that data out of order has changed, once for the whole message (S07)."""
+        turn = self._turn
+        for index, changed in dirty.items():
+            window = device.windows[index]
+            if window is not None:
+                turn.flags = changed.flags
+                device.plan.ranges[index].reconsider(device, window, changed, turn)
+        turn.flags = ()
 
     def _corrected(self, event: Event, time: int) -> int:
         turn = self._turn

@@ -51,7 +51,7 @@ class Device:
     """
     One device: the plan of its group, and the windows of the plan's range rules, made when first needed.
 
-    `tag` is its twin's SecurityGroup, `fingerprints` 0, the only one, or the latest ones, packed (S09).
+    `tag` is its twin's SecurityGroup, `fingerprints` None, the only one, or the latest ones, packed (S09).
     `contact` is the instant from which minimums are judged, 0 while nothing has come; `sources` a bit per
     source heard from; `timer` the moment for which the device is in the detector's queue, 0 for none.
     """
@@ -71,7 +71,7 @@ class Device:
     def __init__(self, plan: "Plan", tag: str | None) -> None:
         self.plan = plan
         self.tag = tag
-        self.fingerprints: bytes | int = 0
+        self.fingerprints: bytes | int | None = None
         self.windows: list[Window | None] = NO_WINDOWS
         self.memory: Memory | None = None
         self.contact = 0
@@ -93,12 +93,12 @@ class Device:
     def knows(self, fingerprint: int) -> bool:
         """Return whether the device has sent a message like this one lately, and remember it."""
         known = self.fingerprints
+        if known is None:
+            self.fingerprints = fingerprint
+            return False
         if type(known) is int:
             if known == fingerprint:
                 return True
-            if not known:
-                self.fingerprints = fingerprint
-                return False
             known = known.to_bytes(8)
         assert isinstance(known, bytes)  # noqa: S101 - the only other type
         packed = fingerprint.to_bytes(8)

@@ -95,7 +95,7 @@ class ListCheck:
         entries: tuple[str | None, str | None],
     ) -> None:
         span: tuple[int, int, int] | None = getattr(payload, "span", None)
-        first, last, hits = (span[0] + turn.shift, span[1] + turn.shift, span[2]) if span else (time, time, 1)
+        first, last, hits = turn.placed(span) if span else (time, time, 1)
         flags: list[Flag] = [*turn.flags]
         if type(event) is NetworkActivity:
             flags.append("inferred")

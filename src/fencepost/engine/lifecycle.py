@@ -12,13 +12,10 @@ from uuid import UUID
 
 from msgspec import structs
 
-from fencepost.engine.addresses import AddressList
-from fencepost.engine.names import ProcessList, User, UserList, canonical_path
+from fencepost.engine.rejudge import SUBJECTS, judge_again
 from fencepost.engine.texts import described
-from fencepost.model.address import parse_address
-from fencepost.model.alert import TRANSITIONS, Action, Alert, Evidence, Facts, State
+from fencepost.model.alert import TRANSITIONS, Action, Alert, Evidence, Extent, Facts, State
 from fencepost.model.errors import OperatorError, Problem
-from fencepost.model.event import Connection
 from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
 from fencepost.model.rule import (
     AllowlistRule,
@@ -31,8 +28,8 @@ from fencepost.model.rule import (
 
 EVIDENCE = 10
 """Events that an alert keeps from its beginning, and as many from its end (S20)."""
-SUBJECTS = 16
-"""Different things that a list alert remembers having been asked about."""
+SHORTFALLS = 64
+"""Missed minimums that an alert remembers one by one, because late data may repair them."""
 QUIET = timedelta(hours=24)
 """How long a dismissed alert must be quiet before a recurrence is news (S21)."""
 REPAIRED = "late data repaired the minimum"
@@ -98,34 +95,16 @@ def clear(history: Sequence[Alert], outcome: Cleared) -> list[Alert]:
     """Return the alerts that late data takes a missed minimum away from (S07)."""
     changed = []
     for alert in history:
-        if outcome.at not in alert.shortfalls or alert.merged_into is not None:
+        left = tuple(one for one in alert.shortfalls if one.last_at != outcome.at)
+        if alert.merged_into is not None or len(left) == len(alert.shortfalls):
             continue
-        left = tuple(at for at in alert.shortfalls if at != outcome.at)
-        if left and len(left) + 1 == _violations(alert):
-            changed.append(
-                structs.replace(alert, shortfalls=left, started_at=min(left), last_seen_at=max(left))
-            )
-        elif left or _violations(alert) > 1:
-            changed.append(structs.replace(alert, shortfalls=left))
+        if left or alert.firm is not None:
+            changed.append(_measured(structs.replace(alert, shortfalls=left)))
         else:
             changed.append(
                 structs.replace(alert, shortfalls=(), state="Resolved", reason=REPAIRED, ended_at=outcome.at)
             )
     return changed
-
-
-def judge_again(alert: Alert, group: SecurityGroup, at: datetime) -> Alert | None:
-    """Return the alert as an edit of its rule leaves it, None if the edit changes nothing (S24)."""
-    if (alert.state, "allow") not in TRANSITIONS or alert.merged_into is not None:
-        return None
-    rule = next((rule for rule in group.rules if rule.type == alert.rule_type and rule.enabled), None)
-    if rule is None:
-        reason = f"the group {group.name} no longer has this rule"
-    elif _allows(rule, group, alert):
-        reason = f"allowed by the group {group.name}, version {group.version}"
-    else:
-        return None
-    return _moved(alert, "allow", reason, ended_at=at)
 
 
 def act(alert: Alert, action: Action) -> Alert:
@@ -214,8 +193,9 @@ def _opened(history: Sequence[Alert], finding: Finding) -> Alert:
         nearest_entry=finding.nearest_entry,
         allowing_entry=finding.allowing_entry,
         subjects=() if finding.subject is None else (finding.subject,),
-        shortfalls=(finding.last_at,) if finding.below else (),
     )
+    if not isinstance(rule, AllowlistRule | DenylistRule):
+        alert = _measured(_with_violation(alert, finding))
     alert = _overtaken(alert, history, finding)
     return structs.replace(alert, description=described(alert, rule))
 
@@ -233,24 +213,59 @@ def _overtaken(alert: Alert, history: Sequence[Alert], finding: Finding) -> Aler
 def _extended(alert: Alert, finding: Finding, others: Sequence[Alert]) -> Alert:
     """Return the alert with one more finding; the order of findings does not matter (S02)."""
     is_list = isinstance(finding.rule, AllowlistRule | DenylistRule)
-    shortfalls = alert.shortfalls
-    if finding.below and finding.last_at not in shortfalls:
-        shortfalls = tuple(sorted((*shortfalls, finding.last_at)))
-    last = max(alert.last_seen_at, finding.last_at)
     changed = structs.replace(
         alert,
-        count=alert.count + finding.count if is_list else _worse(alert, finding),
-        started_at=min(alert.started_at, finding.first_at),
-        last_seen_at=last,
         certainty="certain" if "certain" in (alert.certainty, finding.certainty) else "possible",
         flags=tuple(sorted({*alert.flags, *finding.flags})),
         evidence=_kept((*alert.evidence, *((finding.evidence,) if finding.evidence else ()))),
         subjects=_with_subject(alert.subjects, finding.subject),
-        shortfalls=shortfalls,
     )
-    if changed.ended_at is not None and not is_list and last > alert.last_seen_at:
-        changed = _reopened(changed, finding.rule, others)
+    if is_list:
+        changed = structs.replace(
+            changed,
+            count=alert.count + finding.count,
+            started_at=min(alert.started_at, finding.first_at),
+            last_seen_at=max(alert.last_seen_at, finding.last_at),
+        )
+    else:
+        changed = _measured(_with_violation(changed, finding))
+        if changed.ended_at is not None and changed.last_seen_at > alert.last_seen_at:
+            changed = _reopened(changed, finding.rule, others)
     return structs.replace(changed, description=described(changed, finding.rule))
+
+
+def _with_violation(alert: Alert, finding: Finding) -> Alert:
+    """Add one violation of a range to what the alert is made of."""
+    one = Extent(finding.first_at, finding.last_at, finding.count, over=not finding.below)
+    if one.over:
+        return structs.replace(alert, firm=_joined(alert.firm, one))
+    shortfalls = sorted({*alert.shortfalls, one}, key=lambda known: known.last_at)
+    firm = alert.firm
+    for settled in shortfalls[:-SHORTFALLS]:
+        firm = _joined(firm, settled)
+    return structs.replace(alert, firm=firm, shortfalls=tuple(shortfalls[-SHORTFALLS:]))
+
+
+def _measured(alert: Alert) -> Alert:
+    """Return the alert with the count and the times of all its violations."""
+    whole = alert.firm
+    for shortfall in alert.shortfalls:
+        whole = _joined(whole, shortfall)
+    assert whole is not None  # noqa: S101 - an alert stands on a violation
+    return structs.replace(alert, count=whole.count, started_at=whole.first_at, last_seen_at=whole.last_at)
+
+
+def _joined(one: Extent | None, other: Extent) -> Extent:
+    """Return both as one: a passed maximum counts before a missed minimum, the worse number of a kind."""
+    if one is None:
+        return other
+    over = [part.count for part in (one, other) if part.over]
+    return Extent(
+        min(one.first_at, other.first_at),
+        max(one.last_at, other.last_at),
+        max(over) if over else min(one.count, other.count),
+        over=bool(over),
+    )
 
 
 def _reopened(alert: Alert, rule: Rule, others: Sequence[Alert]) -> Alert:
@@ -263,28 +278,18 @@ def _reopened(alert: Alert, rule: Rule, others: Sequence[Alert]) -> Alert:
     return structs.replace(alert, state=state, ended_at=None, reason="late data refuted the recovery")
 
 
-def _worse(alert: Alert, finding: Finding) -> int:
-    over = not finding.below
-    was_over = alert.max is not None and alert.count > alert.max
-    if over == was_over:
-        return max(alert.count, finding.count) if over else min(alert.count, finding.count)
-    return finding.count if over else alert.count
-
-
 def _united(first: Alert, other: Alert) -> Alert:
     """Return the earlier alert with all that the later one had (S02)."""
-    over = [alert.count for alert in (first, other) if alert.max is not None and alert.count > alert.max]
     is_over = first.ended_at is not None and other.ended_at is not None
     united = structs.replace(
         first,
-        count=max(over) if over else min(first.count, other.count),
-        started_at=min(first.started_at, other.started_at),
-        last_seen_at=max(first.last_seen_at, other.last_seen_at),
         certainty="certain" if "certain" in (first.certainty, other.certainty) else "possible",
         flags=tuple(sorted({*first.flags, *other.flags})),
         evidence=_kept((*first.evidence, *other.evidence)),
-        shortfalls=tuple(sorted({*first.shortfalls, *other.shortfalls})),
+        firm=first.firm if other.firm is None else _joined(first.firm, other.firm),
+        shortfalls=tuple(sorted({*first.shortfalls, *other.shortfalls}, key=lambda one: one.last_at)),
     )
+    united = _measured(united)
     if is_over and first.ended_at and other.ended_at:
         return structs.replace(united, ended_at=max(first.ended_at, other.ended_at))
     state = other.state if first.ended_at is not None else first.state
@@ -310,43 +315,6 @@ def _with_subject(known: tuple[Facts, ...], subject: Facts | None) -> tuple[Fact
 
 def _moved(alert: Alert, action: Action, reason: str | None, *, ended_at: datetime | None) -> Alert:
     return structs.replace(alert, state=TRANSITIONS[alert.state, action], reason=reason, ended_at=ended_at)
-
-
-def _violations(alert: Alert) -> int:
-    """Return 1 + the shortfalls where the maximum was passed too."""
-    return len(alert.shortfalls) + (alert.max is not None and alert.count > alert.max)
-
-
-# an edited rule
-
-
-def _allows(rule: Rule, group: SecurityGroup, alert: Alert) -> bool:
-    match rule:
-        case TimeWindowRule() | ThresholdRule():
-            return rule.min <= alert.count <= rule.max
-        case AllowlistRule():
-            return all(_listed(rule, rule.allow, group.implicit_addresses(), one) for one in alert.subjects)
-        case DenylistRule():
-            return not any(_listed(rule, rule.deny, (), one) for one in alert.subjects)
-
-
-def _listed(rule: Rule, entries: Sequence[str], implicit: Sequence[str], subject: Facts) -> bool:
-    match rule.row.subject:
-        case "connection":
-            return AddressList(entries, implicit).holds(_connection(subject))
-        case "sign-in":
-            return UserList(entries).holds(User(subject.get("UserName"), subject.get("UserId")))
-        case _:
-            return ProcessList(entries).holds(canonical_path(subject["Executable"]), subject.get("Hash"))
-
-
-def _connection(subject: Facts) -> Connection:
-    return Connection(
-        direction="Out",
-        remote=parse_address(subject["RemoteAddress"]),
-        remote_port=subject.get("RemotePort"),
-        protocol=subject.get("Protocol"),
-    )
 
 
 class AlertBook:

@@ -5,7 +5,8 @@ In order and within the maximum an event costs one append and one comparison; ev
 only when the bound of the window is passed, when data comes late, or when time moves a watched window.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from math import ceil
 from typing import Any
 
@@ -15,9 +16,9 @@ from xxhash import xxh3_64_intdigest
 from fencepost.engine.addresses import number_of_port
 from fencepost.engine.clock import HORIZON
 from fencepost.engine.device import Device
-from fencepost.engine.turn import Turn
+from fencepost.engine.turn import Dirty, Turn
 from fencepost.engine.windows import (
-    CAPACITY,
+    CHUNK,
     LOGIN,
     NEVER,
     OTHER,
@@ -25,6 +26,7 @@ from fencepost.engine.windows import (
     PAM,
     PAM_OPERATION,
     POINT,
+    SLACK,
     Tally,
     Watch,
     Window,
@@ -78,7 +80,7 @@ class Range:
         self.delay = delay
         self.keep = self.width + delay
         self.stale = self.keep + (self.keep >> 2)
-        self.limit = min(rule.max, CAPACITY // (2 * POINT))
+        self.limit = min(rule.max, SLACK // POINT)
         self.on_possible = rule.alert_on == "possible"
         self.needs_order = rule.needs_order
 
@@ -121,7 +123,7 @@ class Range:
     ) -> None:
         """Judge what a point at `time` changed; `latest` says that nothing in the window is later."""
         if not latest:
-            self._reconsider(device, window, time, time + self.width, event, turn)
+            self._mark(time, time + self.width, event, turn)
         elif window.room < 0:
             certain, possible = self.judge_at(device, window, time, event, turn)
             window.room = min(max(self.max - max(certain, possible), 0), self.limit)
@@ -135,7 +137,7 @@ class Range:
         self, device: Device, window: Window, span: tuple[int, int, int], key: int, event: Event, turn: Turn
     ) -> bool:
         """Take in an aggregate (S11); returns False if the window holds it already."""
-        first, last, hits = span[0] + turn.shift, span[1] + turn.shift, span[2]
+        first, last, hits = turn.placed(span)
         if not window.put_span(first, last, hits, key):
             return False
         window.room -= hits
@@ -143,29 +145,44 @@ class Range:
         if (held := ceil(hits / pieces)) > self.max:
             self._over(device, window, last, held, event, turn, certain=True)
         if self.on_possible:
-            self._reconsider(device, window, first, last + self.width, event, turn)
+            self._mark(first, last + self.width, event, turn)
         else:
-            self._reconsider(device, window, last, max(first + self.width, last + 1), event, turn)
+            self._mark(last, max(first + self.width, last + 1), event, turn)
         if window.watch is not None:
             self._note(window, (first, last), turn)
         self._fit(window, turn.now)
         return True
 
-    def _reconsider(
-        self, device: Device, window: Window, begin: int, before: int, event: Event, turn: Turn
-    ) -> None:
-        """Judge the windows that end with begin <= end < before."""
-        nearby = window.points_before(before) - window.points_before(begin - self.width + 1)
+    def _mark(self, begin: int, before: int, event: Event, turn: Turn) -> None:
+        """Have the windows that end with begin <= end < before judged when the message is taken in."""
+        if turn.dirty is None:
+            turn.dirty = {}
+        known = turn.dirty.get(self.index)
+        if known is None:
+            turn.dirty[self.index] = Dirty(begin, before, event, turn.flags)
+        else:
+            known.begin, known.before = min(known.begin, begin), max(known.before, before)
+            known.event, known.flags = event, tuple({*known.flags, *turn.flags})
+
+    def reconsider(self, device: Device, window: Window, dirty: Dirty, turn: Turn) -> None:
+        """Judge the windows that data out of order has changed."""
+        nearby = window.points_before(dirty.before) - window.points_before(dirty.begin - self.width + 1)
         if nearby <= self.max and not window.spans:
             return
-        weighed = [(end, *self.count(window, end)) for end in window.ends(begin, before)]
+        ends = window.ends(dirty.begin, dirty.before)
+        weighed = [(end, *self.count(window, end)) for end in ends]
         over = [one for one in weighed if one[1 + self.on_possible] > self.max]
-        if over:
-            worst = max(over, key=lambda one: one[1 + self.on_possible])
-            for one in sorted({over[0], worst, over[-1]}):  # those between add nothing to an alert (S02)
-                self._tell(device, window, one, event, turn)
-        elif weighed:
-            self._tell(device, window, max(weighed, key=lambda one: one[2]), event, turn)
+        for one in self._telling(over):
+            self._tell(device, window, one, dirty.event, turn)
+        if weighed and not over:
+            self._tell(device, window, max(weighed, key=lambda one: one[2]), dirty.event, turn)
+
+    def _telling(self, over: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
+        """Yield the first, the worst and the last of each whole window: those between add nothing (S02)."""
+        for _, group in groupby(over, key=lambda one: (one[0] - over[0][0]) // self.width):
+            told = list(group)
+            worst = max(told, key=lambda one: one[1 + self.on_possible])
+            yield from sorted({told[0], worst, told[-1]})
 
     def judge_at(self, device: Device, window: Window, at: int, event: Event, turn: Turn) -> tuple[int, int]:
         """Judge the maximum of the window that ends at `at`; returns its certain and possible number."""
@@ -343,6 +360,8 @@ class Range:
     ) -> None:
         """Let the device be back in its range if it is; a part window is not asked for the minimum."""
         most = possible if self.on_possible else certain
+        if window.merged:
+            most = possible  # what was coarsened must not pass for a recovery (S26)
         if most <= self.max and (possible >= self.min or at < watch.since + self.width):
             watch.violated, watch.resume = None, NEVER
             turn.outcomes.append(Recovered(device_id=turn.device_id, rule_type=self.type, at=moment(at)))
@@ -353,14 +372,14 @@ class Range:
         """Keep a window within its bounds (S26)."""
         if window.is_full():
             window.forget(now - HORIZON - self.width)
-            if window.is_full():
-                window.halve(self.width >> 4, self.tally, self.floor)
+        while window.is_full():
+            window.halve(now, self.width, self.tally, self.floor)
 
     def _age(self, window: Window, now: int) -> None:
         """Merge what is older than the legitimate delay, drop what is older than the horizon (S26)."""
-        points = window.points_before(now - self.keep)
+        points = window.points_before(now - self.keep) // CHUNK * CHUNK
         if points:
-            window.condense(points, self.width >> 2, self.tally, self.floor)
+            window.condense(points, self.tally, self.floor)
         window.forget(now - HORIZON - self.width)
 
 

@@ -56,7 +56,7 @@ class _Device(Struct, array_like=True):
     source: Source
     contact: int
     sources: int
-    fingerprints: int | bytes
+    fingerprints: int | bytes | None
     windows: list[_Window]
     memory: _Memory | None
 

@@ -5,12 +5,23 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from fencepost.engine.clock import HORIZON
 from fencepost.engine.device import Device
 from fencepost.model.alert import Evidence, Facts, Flag
 from fencepost.model.event import Event, SecurityMessage, SignIn, Source
 from fencepost.model.instant import moment
 from fencepost.model.outcome import Outcome
 from fencepost.model.rule import SecurityGroup
+
+
+class Dirty(Struct, gc=False):
+    """Windows of one range rule, ending with begin <= end < before, that late data has changed."""
+
+    begin: int
+    before: int
+    event: Event
+    flags: tuple[Flag, ...]
+
 
 _OURS = ("Span", "Remote")
 
@@ -21,10 +32,11 @@ class Turn:
 
     `now` is the receive time in microseconds, `flags` what is wrong with the event being judged, `shift`
     the microseconds by which its wrong clock was put right. `message` is None when only time passes;
+    `dirty` are, by the place of a range rule, the windows to judge once it is wholly taken in (S07);
     `sign_ins` are its sign-in records with their times, found when first asked for.
     """
 
-    __slots__ = ("device", "device_id", "flags", "message", "now", "outcomes", "shift", "sign_ins")
+    __slots__ = ("device", "device_id", "dirty", "flags", "message", "now", "outcomes", "shift", "sign_ins")
 
     device: Device
 
@@ -34,8 +46,16 @@ class Turn:
         self.now = 0
         self.flags: tuple[Flag, ...] = ()
         self.shift = 0
+        self.dirty: dict[int, Dirty] | None = None
         self.sign_ins: list[tuple[int, SignIn]] | None = None
         self.outcomes: list[Outcome] = []
+
+    def placed(self, span: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return an aggregate's (first, last, hits) by the clock that its event is judged by (S08)."""
+        if not self.shift:
+            return span
+        earliest = self.now - HORIZON
+        return max(span[0] + self.shift, earliest), max(span[1] + self.shift, earliest), span[2]
 
     @property
     def received_at(self) -> datetime:

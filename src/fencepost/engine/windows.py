@@ -11,6 +11,7 @@ may also occur elsewhere, so that they cannot be added to others.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 from fencepost.model.instant import SECOND
@@ -23,6 +24,8 @@ CAPACITY = 4096 // BYTES
 """Integers that a window may hold (S26)."""
 CHUNK = 8
 """Points that become one span when a window is full."""
+SLACK = 64
+"""Integers that may come before a window is asked again whether it is full."""
 PAIRING = 5 * SECOND
 """How far apart two records of one sign-in may be (S12, S13)."""
 
@@ -109,6 +112,10 @@ class Window(_Numbers):
     def put(self, time: int, key: int) -> bool:
         """Put a point where it belongs; returns False if it is there already."""
         index = len(self)
+        if index and time < self[0]:
+            index = 0
+        elif index > 8 * POINT and time < self[-8 * POINT]:
+            index = bisect_right(self[::2], time) * POINT
         while index and (self[index - 2], self[index - 1]) > (time, key):
             index -= POINT
         if index and self[index - 2] == time and self[index - 1] == key:
@@ -153,7 +160,8 @@ class Window(_Numbers):
         return self.spans is None or all(span[1] <= time for span in self.each_span())
 
     def is_full(self) -> bool:
-        return len(self) + len(self.spans or ()) > CAPACITY
+        """Return whether the window could outgrow its capacity before it is asked again (S26)."""
+        return len(self) + len(self.spans or ()) > CAPACITY - SLACK
 
     def forget(self, before: int) -> None:
         """Drop what lies wholly before a moment; points are never that old, see `condense`."""
@@ -177,41 +185,56 @@ class Window(_Numbers):
         """Return how many points are older than a moment."""
         return bisect_left(self[::2], time)
 
-    def condense(self, points: int, longest: int, tally: Tally, floor: Tally) -> None:
+    def condense(self, points: int, tally: Tally, floor: Tally) -> None:
         """
-        Turn the oldest points into spans of at most `longest` microseconds.
+        Turn the oldest points into spans.
 
         `tally` counts what a run of points holds at most when looked at alone, `floor` what it adds for
         certain to the points around it.
         """
         stop = points * POINT
         spans = array("q") if self.spans is None else self.spans
-        start = 0
-        while start < stop:
-            end = start + POINT
-            while end < min(stop, start + CHUNK * POINT) and self[end] - self[start] <= longest:
-                end += POINT
+        for start in range(0, stop, CHUNK * POINT):
+            end = min(stop, start + CHUNK * POINT)
             shared = any(self[index] < 0 for index in range(start + 1, end, POINT))
-            fewest = floor(self, start, end)
-            most = tally(self, start, end)
+            fewest, most = floor(self, start, end), tally(self, start, end)
             spans.extend((self[start], self[end - POINT], -fewest if shared else fewest, most, 0))
-            start = end
         del self[:stop]
         self.spans, self.merged = spans or None, self.merged or stop > 0
 
-    def halve(self, longest: int, tally: Tally, floor: Tally) -> None:
-        """Make room in a full window: the older half of its points, then of its spans, is merged."""
-        points = len(self) // POINT
-        if points > CHUNK:
-            self.condense(points // 2, longest, tally, floor)
-        if len(self.spans or ()) > CAPACITY // 2:
-            self._merge_spans()
+    def halve(self, now: int, width: int, tally: Tally, floor: Tally) -> None:
+        """Make room in a full window: the older half of its points, then some of its spans, are merged."""
+        points = len(self) // POINT // 2 // CHUNK * CHUNK
+        if points:
+            self.condense(points, tally, floor)
+        if not points or len(self.spans or ()) > CAPACITY // 2:
+            self._merge_spans(now, width)
 
-    def _merge_spans(self) -> None:
+    def _merge_spans(self, now: int, width: int) -> None:
+        """
+        Merge a quarter of the neighbouring spans: those that grow least for their age.
+
+        The wider a span the less it says for certain, and the older the less that matters; within the
+        window itself all are alike.
+        """
         spans = sorted(self.each_span(), key=lambda span: (span[1], span[0]))
-        half = len(spans) // 4 * 2
-        merged = [_joined(spans[index], spans[index + 1]) for index in range(0, half, 2)]
-        self.spans = array("q", [number for span in (*merged, *spans[half:]) for number in span])
+        costs = sorted(
+            ((max(old[1], new[1]) - min(old[0], new[0])) / max(now - new[1], width), place)
+            for place, (old, new) in enumerate(pairwise(spans))
+        )
+        chosen: set[int] = set()
+        for _, place in costs:
+            if len(chosen) * 4 > len(spans):
+                break
+            if not {place - 1, place, place + 1} & chosen:
+                chosen.add(place)
+        merged = [
+            _joined(span, spans[place + 1]) if place in chosen else span
+            for place, span in enumerate(spans)
+            if place - 1 not in chosen
+        ]
+        self.spans = array("q", [number for span in merged for number in span])
+        self.merged = True
 
 
 def _joined(one: Span, other: Span) -> Span:

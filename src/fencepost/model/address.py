@@ -76,6 +76,8 @@ def parse_entry(text: str) -> AddressEntry:
         first, last = _address(low), _address(high)
         if first > last:
             raise ValueError(f"{text!r}: the range ends before it begins")
+        if (":" in low) != (":" in high):
+            raise ValueError(f"{text!r}: a range goes from IPv4 to IPv4 or from IPv6 to IPv6")
     elif "/" in hosts:
         first, last = _network(hosts)
     else:

@@ -49,6 +49,19 @@ class Evidence(Struct, frozen=True, kw_only=True):
     facts: Facts
 
 
+class Extent(Struct, frozen=True):
+    """
+    One or several violations of a range: the first, the last, and the worst number.
+
+    `over` says that the maximum was passed; otherwise the minimum was missed.
+    """
+
+    first_at: datetime
+    last_at: datetime
+    count: int
+    over: bool
+
+
 class Alert(Struct, frozen=True, kw_only=True):
     """
     One deviation that an owner should know of.
@@ -58,6 +71,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     `started_at`, `last_seen_at`: event time of the first and the latest violation.
     `ended_at`: event time from which the device is back in its range; None while it is not.
     `merged_into`: the alert that took this one over when late data joined the two.
+    `firm`, `shortfalls`: what the alert of a range stands on; late data may still repair the latter (S07).
     `flags`: what a reader must know of the evidence; `merged` says that counters were coarsened (S26).
     """
 
@@ -90,6 +104,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     nearest_entry: str | None = None
     allowing_entry: str | None = None
     subjects: tuple[Facts, ...] = ()
-    shortfalls: tuple[datetime, ...] = ()
+    firm: Extent | None = None
+    shortfalls: tuple[Extent, ...] = ()
     ended_at: datetime | None = None
     reason: str | None = None
