@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fencepost.engine.ranges import ActiveConnections, FailedLoginRecords, FailedLogins, Range
 from fencepost.engine.windows import (
     CAPACITY,
+    CHUNK,
     LOGIN,
     OTHER,
     PAM,
@@ -172,9 +173,9 @@ def test_merging_keeps_the_truth_between_certain_and_possible(kind: str) -> None
         window, whole = filled(entries), filled(entries)
         for run in runs:
             count = min(run, len(window) // POINT)
-            window.condense(count, seconds * SECOND, check.tally, check.floor)
+            window.condense(count, check.tally, check.floor)
             if halved:
-                window._merge_spans()
+                window._merge_spans(seconds * SECOND, WIDTH)
         at = second * SECOND
         true, same = check.count(whole, at)
         assert true == same
@@ -184,18 +185,16 @@ def test_merging_keeps_the_truth_between_certain_and_possible(kind: str) -> None
     holds()
 
 
-@given(points("connections"), st.integers(0, 60), st.integers(0, 300))
-def test_condensed_spans_state_at_least_and_at_most_what_they_hold(
-    entries: list[Point], number: int, seconds: int
-) -> None:
-    """Each is no longer than it may be, they are in order, and nothing is lost."""
+@given(points("connections"), st.integers(0, 60))
+def test_condensed_spans_state_at_least_and_at_most_what_they_hold(entries: list[Point], number: int) -> None:
+    """Each stands for no more points than a chunk has, they are in order, and nothing is lost."""
     window = filled(entries)
     number = min(number, len(entries))
-    window.condense(number, seconds * SECOND, records, records)
+    window.condense(number, records, records)
     spans = list(window.each_span())
     assert pairs(window) == sorted(entries)[number:]
     assert sum(abs(fewest) for _, _, fewest, _, _ in spans) == sum(most for *_, most, _ in spans) == number
-    assert all(0 <= last - first <= seconds * SECOND for first, last, *_ in spans)
+    assert all(first <= last and most <= CHUNK for first, last, _, most, _ in spans)
     assert [span[:2] for span in spans] == sorted(span[:2] for span in spans)
     assert window.merged is bool(number)
 
@@ -203,19 +202,20 @@ def test_condensed_spans_state_at_least_and_at_most_what_they_hold(
 def test_condensing_nothing_changes_nothing() -> None:
     """Not even the mark."""
     window = filled([(1, 1), (2, 2)])
-    window.condense(0, SECOND, records, records)
+    window.condense(0, records, records)
     assert (pairs(window), window.spans, window.merged) == ([(1, 1), (2, 2)], None, False)
 
 
 @given(st.integers(CAPACITY // POINT, 2 * CAPACITY), st.integers(1, 120))
 def test_halving_makes_room_in_a_full_window(number: int, seconds: int) -> None:
-    """Until the next one it has room, and it holds as many as before."""
+    """Each halving makes it smaller, and it holds as many as before."""
     window = Window(0)
     for index in range(number):
         window.put(index * seconds * SECOND, index)
-        if window.is_full():
-            window.halve(WIDTH >> 4, records, records)
-            assert not window.is_full()
+        while window.is_full():
+            before = len(window) + len(window.spans or ())
+            window.halve(index * seconds * SECOND, WIDTH, records, records)
+            assert len(window) + len(window.spans or ()) < before
     held = len(window) // POINT + sum(span[3] for span in window.each_span())
     assert held == number
 

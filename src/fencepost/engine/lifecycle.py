@@ -61,7 +61,7 @@ def apply(history: Sequence[Alert], finding: Finding) -> list[Alert]:
 
     `history` holds all alerts of the finding's identity, oldest ordinal first.
     """
-    standing = [alert for alert in history if alert.merged_into is None]
+    standing = [alert for alert in history if _stands(alert)]
     joined = [alert for alert in standing if _takes(alert, finding)]
     if not joined:
         ended = _ended_by(standing, finding)
@@ -127,6 +127,12 @@ def act(alert: Alert, action: Action) -> Alert:
 # one alert
 
 
+def _stands(alert: Alert) -> bool:
+    """Return whether there is anything left of the alert: it was neither joined to another nor repaired."""
+    repaired = alert.window is not None and alert.firm is None and not alert.shortfalls
+    return alert.merged_into is None and not repaired
+
+
 def _takes(alert: Alert, finding: Finding) -> bool:
     """Return whether a finding is more of this alert rather than a new one."""
     if alert.state == "Dismissed":
@@ -163,7 +169,7 @@ def _ended_by(standing: Sequence[Alert], finding: Finding) -> list[Alert]:
 def _opened(history: Sequence[Alert], finding: Finding) -> Alert:
     rule, identity = finding.rule, identity_of(finding)
     ordinal = max((alert.ordinal for alert in history), default=0) + 1
-    older = max((a for a in history if a.merged_into is None), key=lambda a: a.ordinal, default=None)
+    older = max(filter(_stands, history), key=lambda one: one.ordinal, default=None)
     alert = Alert(
         alert_id=alert_id(identity, ordinal),
         alert_type=rule.row.alert_type,
