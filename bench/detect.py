@@ -20,8 +20,8 @@ from collections.abc import Callable
 
 import msgspec
 import orjson
-
 from bench.workload import START, Message, Workload, generate
+
 from fencepost.engine.detector import Detector
 from fencepost.engine.lifecycle import AlertBook
 from fencepost.model.event import LegacyEvent
@@ -104,9 +104,7 @@ def measure(workload: Workload, rounds: int, say: Callable[[str], None]) -> dict
         say(f"round {number + 1} of {rounds}: {records / times['engine'][-1]:,.0f} records/s")
     snapshot = detector.snapshot()
     save = statistics.median(seconds(detector.snapshot) for _ in range(3))
-    build = statistics.median(
-        seconds(lambda: Detector.build(workload.groups, snapshot)) for _ in range(3)
-    )
+    build = statistics.median(seconds(lambda: Detector.build(workload.groups, snapshot)) for _ in range(3))
     say("measuring memory (a slow run under tracemalloc) ...")
     median = statistics.median(times["engine"])
     return {
@@ -134,8 +132,12 @@ def _ratio(floor: list[float], engine: list[float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, default=100_000, help="messages in the stream (default 100000)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--messages", type=int, default=100_000, help="messages in the stream (default 100000)"
+    )
     parser.add_argument("--devices", type=int, default=100_000, help="registered devices (default 100000)")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -156,5 +158,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-

@@ -10,15 +10,14 @@ from fencepost.engine.lifecycle import (
     EVIDENCE,
     JOINED,
     REPAIRED,
-    SUBJECTS,
     AlertBook,
     act,
     alert_id,
     apply,
     clear,
-    judge_again,
     recover,
 )
+from fencepost.engine.rejudge import SUBJECTS, judge_again
 from fencepost.model.alert import Alert, Evidence
 from fencepost.model.errors import OperatorError
 from fencepost.model.outcome import Cleared, Duplicate, Finding, Recovered

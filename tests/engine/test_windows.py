@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencepost.engine.ranges import ActiveConnections, FailedLoginRecords, FailedLogins, Range
+from fencepost.engine.active_connections import ActiveConnections
+from fencepost.engine.failed_logins import FailedLoginRecords, FailedLogins
+from fencepost.engine.ranges import Range
 from fencepost.engine.windows import (
     CAPACITY,
     CHUNK,

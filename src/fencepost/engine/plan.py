@@ -5,8 +5,9 @@ from datetime import timedelta
 from functools import cache
 from typing import get_args
 
+from fencepost.engine.completeness import Completeness, Witness
 from fencepost.engine.device import Device
-from fencepost.engine.evaluate import Check, Completeness, Witness, check_of
+from fencepost.engine.evaluate import Check, check_of
 from fencepost.engine.ranges import Range
 from fencepost.model.event import (
     Event,

@@ -11,38 +11,23 @@ from math import ceil
 from typing import Any
 
 from msgspec import Struct
-from xxhash import xxh3_64_intdigest
 
-from fencepost.engine.addresses import number_of_port
 from fencepost.engine.clock import HORIZON
 from fencepost.engine.device import Device
 from fencepost.engine.turn import Dirty, Turn
 from fencepost.engine.windows import (
     CHUNK,
-    LOGIN,
     NEVER,
-    OTHER,
-    PAIRING,
-    PAM,
-    PAM_OPERATION,
     POINT,
     SLACK,
     Tally,
     Watch,
     Window,
-    attempts,
-    certain_attempts,
-    distinct,
-    records,
 )
 from fencepost.model.alert import Flag
 from fencepost.model.event import (
-    Connection,
-    ConnectionCreate,
     Event,
-    Login,
     NetworkActivity,
-    SignIn,
 )
 from fencepost.model.instant import length, moment
 from fencepost.model.outcome import Cleared, Finding, Possible, Recovered
@@ -50,8 +35,7 @@ from fencepost.model.rule import TimeWindowRule
 
 SHORTFALLS = 64
 """Missed minimums of one window that late data may still repair."""
-_ID_BITS = (1 << 48) - 1
-_INDEX = 1 << 48
+ID_BITS = (1 << 48) - 1
 
 
 Judge = Callable[[Device, Any, int, Turn], bool]
@@ -383,130 +367,7 @@ class Range:
         window.forget(now - HORIZON - self.width)
 
 
-AnyConnections = ConnectionCreate | NetworkActivity
-
-
-class ActiveConnections(Range):
-    """Distinct connections (S10)."""
-
-    event_names = ("ConnectionCreate", "NetworkActivity")
-    tally = staticmethod(distinct)
-    floor = staticmethod(distinct)
-
-    def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
-        window = device.windows[self.index]
-        if window is None:
-            window = self.window_of(device)
-        watch = window.watch
-        key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
-        in_order = not window or time > window[-2]
-        points = spans = False
-        for connection in event.payload:
-            if connection.span is not None:
-                spans = self.take_span(device, window, connection.span, key, event, turn) or spans
-            elif connection.local_port is not None:
-                points = window.put(time, _connection_key(connection, event, key)) or points
-            elif in_order:
-                window.append(time)
-                window.append(key)
-                points = True
-            else:
-                points = window.put(time, key) or points
-            key += _INDEX
-        window.room -= len(event.payload)
-        if watch is not None:
-            _hear(watch, time, turn)
-        if points:
-            latest = (in_order and window.spans is None) or window.is_latest(time)
-            if window.room < 0 or not latest or (watch is not None and watch.eager):
-                self.settle(device, window, time, event, turn, latest=latest)
-            return False
-        return not spans and bool(event.payload)
-
-
-def _hear(watch: Watch, time: int, turn: Turn) -> None:
+def hear(watch: Watch, time: int, turn: Turn) -> None:
     """Take note of an event time for the watermark; a wrong clock is not believed (S05)."""
     if time > watch.latest and not turn.shift:
         watch.latest = time
-
-
-def _connection_key(connection: Connection, event: Event, key: int) -> int:
-    """
-    Return the key of a connection: its 5-tuple's where both ports are known, else the occurrence's.
-
-    A 5-tuple's key is negative: 40 bits of the tuple, then 22 bits of the event's id, so that a point
-    seen before is known again (S09).
-    """
-    local, remote = number_of_port(connection.local_port), number_of_port(connection.remote_port)
-    if type(event) is not NetworkActivity and not (local and remote):
-        return key
-    named = f"{connection.protocol}|{connection.local_address}|{local}|{connection.remote}|{remote}".lower()
-    tuple_bits = xxh3_64_intdigest(named.encode()) >> 24
-    return -(tuple_bits << 22 | key & 0x3FFFFF) - 1
-
-
-class FailedLogins(Range):
-    """Attempts to sign in that failed (S12)."""
-
-    event_names = ("Login",)
-    tally = staticmethod(attempts)
-    floor = staticmethod(certain_attempts)
-
-    def judge(self, device: Device, event: Login, time: int, turn: Turn) -> bool:
-        window = device.windows[self.index]
-        if window is not None and window.watch is not None:
-            _hear(window.watch, time, turn)
-        for record in event.payload:
-            if record.result == "Fail":
-                break
-        else:
-            return False
-        fails = [record for record in event.payload if record.result == "Fail"]
-        if window is None:
-            window = self.window_of(device)
-        latest = window.is_latest(time)
-        key = xxh3_64_intdigest(event.id.encode()) & _ID_BITS
-        fresh = False
-        for index, record in enumerate(fails):
-            fresh = window.put(time, _attempt_key(record, key + index)) or fresh
-        window.room -= len(fails)
-        if window.room < 0 or not latest or (window.watch is not None and window.watch.eager):
-            self.settle(device, window, time, event, turn, latest=latest)
-        return not fresh
-
-    def payload_of(self, event: Event) -> Struct | None:
-        assert isinstance(event, Login)  # noqa: S101 - the plan's promise
-        return next((record for record in reversed(event.payload) if record.result == "Fail"), None)
-
-    def _unseen(self, window: Window, lo: int, hi: int, shared: int) -> int:
-        """A login record may repeat a PAM record that a span has taken up."""
-        doubtful = 0
-        for index in range(lo, hi, POINT):
-            time, key = window[index], window[index + 1]
-            if key >> 30 & 3 == LOGIN and any(
-                span[0] <= time and span[1] >= time - PAIRING for span in window.each_span()
-            ):
-                doubtful += 1
-        return -doubtful
-
-
-class FailedLoginRecords(FailedLogins):
-    """Every failed record, for `count: records` (S12)."""
-
-    tally = staticmethod(records)
-    floor = staticmethod(records)
-
-    def _unseen(self, window: Window, lo: int, hi: int, shared: int) -> int:
-        return 0
-
-
-_KINDS = {PAM_OPERATION: PAM, "login": LOGIN}
-
-
-def _attempt_key(record: SignIn, key: int) -> int:
-    """Return 31 bits of process and remote address, 2 bits of kind, 30 bits of the record's identity."""
-    kind = _KINDS.get((record.operation or "").strip(), OTHER)
-    attempt = 0
-    if record.process_id is not None:
-        attempt = xxh3_64_intdigest(f"{record.process_id}|{record.remote_address}".encode()) >> 33
-    return (attempt << 32) | (kind << 30) | (key & 0x3FFFFFFF)

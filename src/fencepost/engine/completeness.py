@@ -1,0 +1,58 @@
+"""What a device cannot say, or says that it lost (S18)."""
+
+from fencepost.engine.device import Device
+from fencepost.engine.gauges import dropped
+from fencepost.engine.turn import Turn, name_of_event
+from fencepost.model.event import (
+    DroppedEventsStatistics,
+    Event,
+    NetworkActivity,
+)
+from fencepost.model.instant import moment
+from fencepost.model.outcome import Incomplete
+
+
+class Completeness:
+    """What a device says that it lost (S18): minimums hold, and alerts say `incomplete`."""
+
+    event_names = ("DroppedEventsStatistics", "NetworkActivity")
+
+    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
+        reason = _loss(event)
+        if reason is None:
+            return False
+        memory = device.remember()
+        memory.incomplete = max(memory.incomplete, time)
+        for check, window in device.open_windows():
+            check.hold(window, time)
+        turn.outcomes.append(
+            Incomplete(
+                device_id=turn.device_id, event_name=name_of_event(event), at=moment(time), reason=reason
+            )
+        )
+        return False
+
+
+def _loss(event: Event) -> str | None:
+    match event:
+        case NetworkActivity(full=True):
+            return "the device's flow cache was full: further flows went unseen"
+        case DroppedEventsStatistics() if number := sum(dropped(event)):
+            return f"the agent dropped {number} events"
+        case _:
+            return None
+
+
+class Witness:
+    """Notes that a device sends what its kind of agent is not known to send (S18)."""
+
+    def __init__(self, event_names: tuple[str, ...]) -> None:
+        self.event_names = event_names
+
+    def judge(self, device: Device, event: Event, time: int, turn: Turn) -> bool:
+        name = name_of_event(event)
+        memory = device.memory
+        if memory is None or name not in memory.seen:
+            memory = device.remember()
+            memory.seen |= {name}
+        return False
