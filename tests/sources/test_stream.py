@@ -4,7 +4,7 @@ import gzip
 from io import BytesIO
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fencepost.sources.files import Record, Unreadable, read
@@ -48,6 +48,7 @@ def test_the_pieces_in_which_bytes_come_make_no_difference(content: bytes) -> No
 
 @given(INPUTS)
 def test_gzip_makes_no_difference(content: bytes) -> None:
+    assume(not content.startswith(b"\x1f\x8b\x08"))  # unpacked once, not as often as it can be
     packed = gzip.compress(content[: len(content) // 2]) + gzip.compress(content[len(content) // 2 :])
     assert found(Dripping(packed)) == found(BytesIO(content))
 

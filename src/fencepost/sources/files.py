@@ -198,8 +198,8 @@ _Found = tuple[str, Letter] | Unreadable
 
 def _letters(stream: ByteStream, name: str, limit: int) -> Iterator[_Found]:
     line_limit = wrapped_size(limit)
+    opening = stream.head(4)
     first = stream.first_line(line_limit)
-    opening = stream.opening(4)
     if opening.startswith(UTF16_MARKS):
         yield Unreadable(name, "UTF-16 text: save the file as UTF-8")
         return

@@ -106,6 +106,12 @@ class ByteStream:
             if searched > limit or not self._fill():
                 return bytes(self._buffer[start:limit])
 
+    def head(self, size: int) -> bytes:
+        """Return the first bytes, fewer only if there are no more."""
+        while len(self._buffer) < size and self._fill():
+            pass
+        return bytes(self._buffer[:size])
+
     def opening(self, limit: int) -> bytes:
         """Return what has been looked at so far, up to `limit` bytes, without reading on."""
         return bytes(self._buffer[:limit])
