@@ -22,8 +22,8 @@ import msgspec
 import orjson
 from bench.workload import START, Message, Workload, generate
 
+from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
-from fencepost.engine.lifecycle import AlertBook
 from fencepost.model.event import LegacyEvent
 from fencepost.model.outcome import Cleared, Finding, Recovered
 from fencepost.wire import message as wire

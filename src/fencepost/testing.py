@@ -26,8 +26,8 @@ from typing import Any, Literal
 
 from msgspec import json, structs
 
+from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
-from fencepost.engine.lifecycle import AlertBook
 from fencepost.model.address import parse_address
 from fencepost.model.alert import Action, Alert
 from fencepost.model.event import (

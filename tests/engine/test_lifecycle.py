@@ -6,17 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from fencepost.engine.lifecycle import (
-    EVIDENCE,
-    JOINED,
-    REPAIRED,
-    AlertBook,
-    act,
-    alert_id,
-    apply,
-    clear,
-    recover,
-)
+from fencepost.engine.book import AlertBook
+from fencepost.engine.lifecycle import EVIDENCE, JOINED, REPAIRED, act, alert_id, apply, clear, recover
 from fencepost.engine.rejudge import SUBJECTS, judge_again
 from fencepost.model.alert import Alert, Evidence
 from fencepost.model.errors import OperatorError

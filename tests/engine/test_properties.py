@@ -34,8 +34,8 @@ from tests.engine.strategies import (
     with_delay,
 )
 
+from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
-from fencepost.engine.lifecycle import AlertBook
 from fencepost.model.alert import Alert
 from fencepost.model.instant import SECOND, moment
 from fencepost.model.outcome import Outcome

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fencepost.config.groups import load_groups
+from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
-from fencepost.engine.lifecycle import AlertBook
 from fencepost.model.alert import Alert
 from fencepost.model.catalog import AGENT_RULE_TYPES
 from fencepost.model.errors import OperatorError

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fencepost.config.groups import load_groups
+from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
-from fencepost.engine.lifecycle import AlertBook
 from fencepost.sources.files import Record, read
 from fencepost.wire.message import decode
 

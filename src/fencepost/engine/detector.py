@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from fencepost.engine.clock import HORIZON, corrected, is_wrong, judged_times
+from fencepost.engine.clock import HORIZON, corrected, is_wrong, judged_times, latest_faults
 from fencepost.engine.device import Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
@@ -47,6 +47,7 @@ class Detector:
         self._silent: dict[str, str | None] = {}
         self._timers: list[tuple[int, str]] = []
         self._now = 0
+        self.edits: list[Outcome] = []
         self._turn = Turn()
 
     @classmethod
@@ -54,21 +55,33 @@ class Detector:
         """
         Return a detector for these groups that goes on where the snapshot was taken.
 
-        Raises ValueError for bytes that are no snapshot of this version.
+        Where the groups are not those of the snapshot, they were edited while it lay: `edits` holds what
+        follows from that. Raises ValueError for bytes that are no snapshot of this version.
         """
-        detector = cls(groups)
-        if snapshot:
-            detector._now, silent, packed = unpack(snapshot)
-            detector._silent.update(silent)
-            for device_id, tag, restore in packed:
-                device = detector._enrol(device_id, tag)
-                restore(device, detector._plan_for)
-                detector._schedule(device_id, device)
+        if not snapshot:
+            return cls(groups)
+        content = unpack(snapshot)
+        detector = cls(content.groups)
+        detector._now = content.now
+        detector._silent.update(content.silent)
+        for device_id, tag, restore in content.devices:
+            device = detector._enrol(device_id, tag)
+            restore(device, detector._plan_for)
+            detector._schedule(device_id, device)
+        detector.edits = detector._adopt(tuple(groups), moment(content.now))
         return detector
+
+    def _adopt(self, groups: tuple[SecurityGroup, ...], at: datetime) -> list[Outcome]:
+        before = self._groups
+        self._groups = {group.name.casefold(): group for group in groups}
+        edited = [group for group in groups if before.get(group.name.casefold()) != group]
+        if not edited and len(before) == len(self._groups):
+            return []
+        return [*self._regroup(at), *(GroupReplaced(group=group, at=at) for group in edited)]
 
     def snapshot(self) -> bytes:
         """Return all that the detector remembers of its devices; the inverse of `build`."""
-        return pack(self._now, self._silent, self._devices)
+        return pack(self._now, self._groups.values(), self._silent, self._devices)
 
     def receive(self, device_id: str, message: SecurityMessage, received_at: datetime) -> list[Outcome]:
         """Judge one message, wholly, and return everything that it leads to."""
@@ -79,10 +92,10 @@ class Detector:
         self._now = max(self._now, now)
         turn = self._turn
         turn.device_id, turn.device, turn.now, turn.message = device_id, device, now, message
-        turn.sign_ins = turn.dirty = None
+        turn.sign_ins = turn.dirty = turn.faults = None
         outcomes: list[Outcome] = []
         turn.outcomes = outcomes
-        if device.knows(message.fingerprint):
+        if device.knows(message.fingerprint):  # it is noted in the end, so that a fault of ours loses nothing
             outcomes.append(Duplicate(device_id=device_id, received_at=received_at))
             return outcomes
         if not device.contact or device.plan.source != message.source:
@@ -102,6 +115,7 @@ class Detector:
             self._reconsider(device, turn.dirty)
         if device.watching:
             self._advance(device_id, device, now)
+        device.note(message.fingerprint)
         return outcomes
 
     def tick(self, now: datetime) -> list[Outcome]:
@@ -152,6 +166,7 @@ class Detector:
         if served or device.memory is not None:
             device.remember().delays = served
         device.plan = self._plan_for(device, device.plan.group, device.plan.source)
+        self._schedule(device_id, device)
 
     def replace_group(self, group: SecurityGroup, at: datetime) -> list[Outcome]:
         """Put an edited or a new group in force from the next event on (S24)."""
@@ -248,8 +263,10 @@ class Detector:
 
     def _corrected(self, event: Event, time: int) -> int:
         turn = self._turn
-        times = [micros(other.occurred_at) for other in (turn.message.events if turn.message else ())]
-        right = corrected(time, times, turn.now)
+        if turn.faults is None:
+            events = turn.message.events if turn.message is not None else []
+            turn.faults = latest_faults([micros(other.occurred_at) for other in events])
+        right = corrected(time, turn.faults, turn.now)
         turn.outcomes.append(
             Skewed(
                 device_id=turn.device_id,
@@ -312,7 +329,7 @@ class Detector:
     def _move(
         self, device_id: str, device: Device, group: SecurityGroup, at: int, outcomes: list[Outcome]
     ) -> None:
-        if group.name == device.plan.group.name:
+        if group.name.casefold() == device.plan.group.name.casefold():
             return
         device.plan = self._plan_for(device, group, device.plan.source)
         device.reset()
@@ -328,7 +345,7 @@ class Detector:
         outcomes: list[Outcome] = []
         for device_id, device in self._devices.items():
             group, _ = self._membership.group_of(device_id, device.tag)
-            if group.name == device.plan.group.name:
+            if group.name.casefold() == device.plan.group.name.casefold():
                 self._carry_over(device_id, device, group, micros(at))
             else:
                 self._move(device_id, device, group, micros(at), outcomes)
@@ -341,11 +358,8 @@ class Detector:
         device.reset()
         for check in device.plan.ranges if device.contact else ():
             known, window = before.get(check.type, (None, None))
-            if window is not None and type(known) is type(check):
-                device.windows[check.index] = window
-                if known is not None and known.rule != check.rule:
-                    check.renew(window, at)
-                device.watching = device.watching or window.watch is not None
+            if window is not None and known is not None:
+                check.inherit(device, known, window, at)
         if device.contact:
             self._turn.now = at
             self._watch_minimums(device, unmeasurable(device), at)

@@ -15,8 +15,11 @@ NO_WINDOWS: list[Window | None] = []
 
 REMEMBERED = 64
 """Fingerprints of messages that a device's memory holds (S09)."""
-ACCOUNTS = 64
-"""Accounts of a device that are remembered (S13)."""
+ACCOUNTS = 4096
+"""Letters of accounts of a device that are remembered (S13)."""
+LONGEST_NAME = 256
+SAME_PROCESS = 16
+"""Sign-ins of one process in one message that are told apart."""
 SIGN_INS = 8
 """Unmatched PAM records that are remembered (S13)."""
 
@@ -91,24 +94,25 @@ class Device:
                 yield check, window
 
     def knows(self, fingerprint: int) -> bool:
-        """Return whether the device has sent a message like this one lately, and remember it."""
+        """Return whether the device has sent a message like this one lately (S09)."""
         known = self.fingerprints
-        if known is None:
-            self.fingerprints = fingerprint
-            return False
-        if type(known) is int:
-            if known == fingerprint:
-                return True
-            known = known.to_bytes(8)
-        assert isinstance(known, bytes)  # noqa: S101 - the only other type
+        if not isinstance(known, bytes):
+            return known == fingerprint
         packed = fingerprint.to_bytes(8)
         place = known.find(packed)
         while place >= 0 and place % 8:  # across two fingerprints
             place = known.find(packed, place + 1)
-        if place >= 0:
-            return True
-        self.fingerprints = known[-8 * (REMEMBERED - 1) :] + packed
-        return False
+        return place >= 0
+
+    def note(self, fingerprint: int) -> None:
+        """Remember a message."""
+        known = self.fingerprints
+        if known is None:
+            self.fingerprints = fingerprint
+            return
+        if isinstance(known, int):
+            known = known.to_bytes(8)
+        self.fingerprints = known[-8 * (REMEMBERED - 1) :] + fingerprint.to_bytes(8)
 
     def remember(self) -> Memory:
         """Return the device's memory, made if it had none."""

@@ -34,11 +34,14 @@ class GaugeCheck:
             memory.gauges = tuple((name, at, bad) for name, (at, bad) in sorted(known.items()))
         if violates:
             self._find(event, number, time, turn)
+            if time < latest_at and not was_violating:
+                self._recover(latest_at, turn)
         elif was_violating and time >= latest_at:
-            turn.outcomes.append(
-                Recovered(device_id=turn.device_id, rule_type=self.rule.type, at=moment(time))
-            )
+            self._recover(time, turn)
         return False
+
+    def _recover(self, at: int, turn: Turn) -> None:
+        turn.outcomes.append(Recovered(device_id=turn.device_id, rule_type=self.rule.type, at=moment(at)))
 
     def _find(self, event: Event, number: int, time: int, turn: Turn) -> None:
         payload: list[Struct] = getattr(event, "payload", [])

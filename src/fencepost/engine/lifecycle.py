@@ -12,16 +12,15 @@ from uuid import UUID
 
 from msgspec import structs
 
-from fencepost.engine.rejudge import SUBJECTS, judge_again
+from fencepost.engine.rejudge import SUBJECTS
 from fencepost.engine.texts import described
 from fencepost.model.alert import TRANSITIONS, Action, Alert, Evidence, Extent, Facts, State
 from fencepost.model.errors import OperatorError, Problem
-from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
+from fencepost.model.outcome import Cleared, Finding, Recovered
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
     Rule,
-    SecurityGroup,
     ThresholdRule,
     TimeWindowRule,
 )
@@ -63,7 +62,11 @@ def apply(history: Sequence[Alert], finding: Finding) -> list[Alert]:
     """
     standing = [alert for alert in history if _stands(alert)]
     joined = [alert for alert in standing if _takes(alert, finding)]
+    if not isinstance(finding.rule, TimeWindowRule):
+        joined = joined[:1]  # only ranges have an extent that can be joined to another
     if not joined:
+        if (repaired := _repaired(history, finding)) is not None:
+            return [_extended(repaired, finding, standing)]
         ended = _ended_by(standing, finding)
         return [*ended, _opened(history, finding)]
     first, *others = joined
@@ -82,12 +85,16 @@ def apply(history: Sequence[Alert], finding: Finding) -> list[Alert]:
 def recover(history: Sequence[Alert], outcome: Recovered) -> list[Alert]:
     """Return the alerts that are over because the device is back in its range (S21)."""
     return [
-        _moved(alert, "recover", "a whole window is back in the allowed range", ended_at=outcome.at)
+        moved(alert, "recover", "a whole window is back in the allowed range", ended_at=outcome.at)
         for alert in history
         if alert.merged_into is None
         and alert.last_seen_at < outcome.at
         and alert.ended_at is None
         and (alert.state, "recover") in TRANSITIONS
+    ] + [
+        structs.replace(alert, ended_at=outcome.at)  # so that it is over, should somebody activate it again
+        for alert in history
+        if alert.state == "Dismissed" and alert.ended_at is None and alert.last_seen_at < outcome.at
     ]
 
 
@@ -117,11 +124,11 @@ def act(alert: Alert, action: Action) -> Alert:
         raise OperatorError([Problem(alert.alert_id, f"an alert that is {alert.state} cannot {action}")])
     match TRANSITIONS[alert.state, action]:
         case "Resolved":
-            return _moved(alert, action, BY_HAND, ended_at=alert.ended_at or alert.last_seen_at)
+            return moved(alert, action, BY_HAND, ended_at=alert.ended_at or alert.last_seen_at)
         case "Active":
-            return _moved(alert, action, None, ended_at=None)
+            return moved(alert, action, None, ended_at=None)
         case _:
-            return _moved(alert, action, None, ended_at=alert.ended_at)
+            return moved(alert, action, None, ended_at=alert.ended_at)
 
 
 # one alert
@@ -137,16 +144,40 @@ def _takes(alert: Alert, finding: Finding) -> bool:
     """Return whether a finding is more of this alert rather than a new one."""
     if alert.state == "Dismissed":
         return finding.first_at <= alert.last_seen_at + QUIET
+    if alert.ended_by == "allow":
+        return False  # what is found after an edit is judged by the edited rule (S24)
     if isinstance(finding.rule, AllowlistRule | DenylistRule):
         return alert.state != "Resolved" or finding.last_at <= alert.last_seen_at
     if isinstance(finding.rule, ThresholdRule):
         return alert.ended_at is None or alert.started_at <= finding.last_at <= alert.ended_at
-    width = finding.rule.window
-    if finding.last_at < alert.started_at - width:
+    return _is_near(alert, finding.last_at, finding.rule)
+
+
+def _is_near(alert: Alert, at: datetime, rule: TimeWindowRule) -> bool:
+    """Return whether a violation of a range belongs to the alert: no moment in its range lies between."""
+    if at < alert.started_at - rule.window:
         return False
     if alert.ended_at is not None:
-        return finding.last_at <= alert.ended_at
-    return finding.last_at <= alert.last_seen_at + width or finding.rule.needs_order
+        return at <= alert.ended_at
+    return at <= alert.last_seen_at + rule.window or rule.needs_order
+
+
+def _repaired(history: Sequence[Alert], finding: Finding) -> Alert | None:
+    """
+    Return the alert whose minimum late data has just repaired, if the next one is missed at once.
+
+    It is still the same device that is behind: it must not be told of again and again (S20).
+    """
+    latest = history[-1] if history else None
+    if latest is None or not finding.below or latest.reason != REPAIRED or latest.ended_at is None:
+        return None
+    if (
+        not isinstance(finding.rule, TimeWindowRule)
+        or finding.last_at > latest.ended_at + finding.rule.window
+    ):
+        return None
+    state: State = TRANSITIONS["Resolved", "reopen"]
+    return structs.replace(latest, state=state, reason=None, ended_at=None)
 
 
 def _ended_by(standing: Sequence[Alert], finding: Finding) -> list[Alert]:
@@ -158,7 +189,7 @@ def _ended_by(standing: Sequence[Alert], finding: Finding) -> list[Alert]:
     if not isinstance(finding.rule, TimeWindowRule) or finding.rule.needs_order:
         return []
     return [
-        _moved(alert, "recover", "a whole window is back in the allowed range", ended_at=end)
+        moved(alert, "recover", "a whole window is back in the allowed range", ended_at=end)
         for alert in standing
         if alert.ended_at is None
         and (alert.state, "recover") in TRANSITIONS
@@ -225,6 +256,12 @@ def _extended(alert: Alert, finding: Finding, others: Sequence[Alert]) -> Alert:
         flags=tuple(sorted({*alert.flags, *finding.flags})),
         evidence=_kept((*alert.evidence, *((finding.evidence,) if finding.evidence else ()))),
         subjects=_with_subject(alert.subjects, finding.subject),
+        severity=finding.rule.severity or finding.rule.row.severity,
+        min=getattr(finding.rule, "min", None),
+        max=getattr(finding.rule, "max", None),
+        window=getattr(finding.rule, "window", None),
+        group=finding.group.name,
+        group_version=finding.group.version,
     )
     if is_list:
         changed = structs.replace(
@@ -299,7 +336,7 @@ def _united(first: Alert, other: Alert) -> Alert:
     if is_over and first.ended_at and other.ended_at:
         return structs.replace(united, ended_at=max(first.ended_at, other.ended_at))
     state = other.state if first.ended_at is not None else first.state
-    return structs.replace(united, ended_at=None, state=state)
+    return structs.replace(united, ended_at=None, state=state, reason=None)
 
 
 def _kept(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
@@ -319,69 +356,7 @@ def _with_subject(known: tuple[Facts, ...], subject: Facts | None) -> tuple[Fact
     return tuple(sorted((*known, subject), key=repr))[:SUBJECTS]
 
 
-def _moved(alert: Alert, action: Action, reason: str | None, *, ended_at: datetime | None) -> Alert:
-    return structs.replace(alert, state=TRANSITIONS[alert.state, action], reason=reason, ended_at=ended_at)
-
-
-class AlertBook:
-    """Alerts in memory, by identity: what the outcomes of one detector have led to so far."""
-
-    def __init__(self, alerts: Iterable[Alert] = ()) -> None:
-        self._by_identity: dict[Identity, list[Alert]] = {}
-        for alert in sorted(alerts, key=lambda one: one.ordinal):
-            self._by_identity.setdefault(identity_of(alert), []).append(alert)
-
-    def apply(self, outcome: Outcome) -> list[Alert]:
-        """Return the alerts that an outcome opened or changed; most outcomes change none."""
-        match outcome:
-            case Finding():
-                return self._put(apply(self._by_identity.get(identity_of(outcome), ()), outcome))
-            case Recovered():
-                return self._put(recover(self._of_range(outcome), outcome))
-            case Cleared():
-                return self._put(clear(self._of_range(outcome), outcome))
-            case Reassigned():
-                return self._judge_again(outcome.group, outcome.at, device_id=outcome.device_id)
-            case GroupReplaced():
-                return self._judge_again(outcome.group, outcome.at)
-            case _:
-                return []
-
-    def act(self, alert: Alert, action: Action) -> Alert:
-        """Move an alert by hand; raises OperatorError where its state does not allow it."""
-        return self._put([act(alert, action)])[0]
-
-    def alerts(self) -> list[Alert]:
-        """Return all alerts in the order of their first violation."""
-        every = (alert for alerts in self._by_identity.values() for alert in alerts)
-        return sorted(every, key=lambda one: (one.started_at, one.device_id, one.rule_type, one.value or ""))
-
-    def _of_range(self, outcome: Recovered | Cleared) -> list[Alert]:
-        return self._by_identity.get((outcome.device_id, outcome.rule_type, None), [])
-
-    def _judge_again(self, group: SecurityGroup, at: datetime, device_id: str | None = None) -> list[Alert]:
-        changed = []
-        for alerts in self._by_identity.values():
-            for alert in alerts:
-                of_edit = alert.group == group.name if device_id is None else alert.device_id == device_id
-                if of_edit and (moved := self._moved_by(alert, group, at, device_id)) is not None:
-                    changed.append(moved)
-        return self._put(changed)
-
-    def _moved_by(
-        self, alert: Alert, group: SecurityGroup, at: datetime, device_id: str | None
-    ) -> Alert | None:
-        """A range alert ends with the windows of the group that the device has left (S25)."""
-        if device_id is not None and alert.window is not None and (alert.state, "allow") in TRANSITIONS:
-            return _moved(alert, "allow", f"the device moved to the group {group.name}", ended_at=at)
-        return judge_again(alert, group, at)
-
-    def _put(self, changed: list[Alert]) -> list[Alert]:
-        for alert in changed:
-            alerts = self._by_identity.setdefault(identity_of(alert), [])
-            place = next((i for i, known in enumerate(alerts) if known.ordinal == alert.ordinal), None)
-            if place is None:
-                alerts.append(alert)
-            else:
-                alerts[place] = alert
-        return changed
+def moved(alert: Alert, action: Action, reason: str | None, *, ended_at: datetime | None) -> Alert:
+    return structs.replace(
+        alert, state=TRANSITIONS[alert.state, action], reason=reason, ended_at=ended_at, ended_by=action
+    )

@@ -142,6 +142,7 @@ class ProcessList:
 
     def __init__(self, entries: Iterable[str]) -> None:
         self.entries = tuple(entries)
+        self._singly: list[tuple[str, ProcessList]] | None = None
         self.paths: set[str] = set()
         self.bases: set[str] = set()
         self._digests: set[str] = set()
@@ -180,7 +181,9 @@ class ProcessList:
 
     def matching(self, program: Program) -> str | None:
         """Return the first entry, as written, that means the program."""
-        return next((e for e in self.entries if ProcessList((e,)).holds(program.path, program.digest)), None)
+        if self._singly is None:
+            self._singly = [(entry, ProcessList((entry,))) for entry in self.entries]
+        return next((e for e, single in self._singly if single.holds(program.path, program.digest)), None)
 
     def nearest(self, program: Program) -> str | None:
         """Return the entry that is written most like the program's base name, else like its path."""

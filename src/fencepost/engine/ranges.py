@@ -289,13 +289,31 @@ class Range:
             if step == watch.resume:
                 self._recover(window, watch, step, certain, possible, turn)
 
+    def inherit(self, device: Device, known: "Range", window: Window, since: int) -> None:
+        """Take over the window of the rule as it was before an edit (S24)."""
+        if type(known) is not type(self):  # what counts is counted otherwise now
+            fresh = Window(self.limit)
+            fresh.watch = window.watch
+            window = fresh
+        device.windows[self.index] = window
+        if type(known) is not type(self) or known.bounds() != self.bounds():
+            self.renew(window, since)
+        device.watching = device.watching or window.watch is not None
+
+    def bounds(self) -> tuple[int, int, int, bool]:
+        """Return what a verdict depends on; words and severity do not count."""
+        return self.min, self.max, self.width, self.on_possible
+
     def renew(self, window: Window, since: int) -> None:
         """Judge a window by an edited rule: its counters stay, its minimum begins anew (S24)."""
         window.room = -1
         old, window.watch = window.watch, None
         if old is not None and old.violated is not None:
             window.watch = watch = Watch(since)
-            watch.latest, watch.violated, watch.resume = old.latest, old.violated, old.violated + self.width
+            watch.watermark, watch.latest = old.watermark, old.latest
+            watch.violated, watch.resume = old.violated, old.violated + self.width
+            if self.min:
+                watch.due = since + self.width
             watch.settle()
 
     def hold(self, window: Window, since: int) -> None:

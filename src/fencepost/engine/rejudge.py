@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from msgspec import structs
 
@@ -35,7 +36,9 @@ def judge_again(alert: Alert, group: SecurityGroup, at: datetime) -> Alert | Non
         reason = f"allowed by the group {group.name}, version {group.version}"
     else:
         return None
-    return structs.replace(alert, state=TRANSITIONS[alert.state, "allow"], reason=reason, ended_at=at)
+    return structs.replace(
+        alert, state=TRANSITIONS[alert.state, "allow"], reason=reason, ended_at=at, ended_by="allow"
+    )
 
 
 def _allows(rule: Rule, group: SecurityGroup, alert: Alert) -> bool:
@@ -60,11 +63,17 @@ def _subjects(alert: Alert) -> Sequence[Facts]:
 def _listed(rule: Rule, entries: Sequence[str], implicit: Sequence[str], subject: Facts) -> bool:
     match rule.row.subject:
         case "connection":
-            return AddressList(entries, implicit).holds(_connection(subject))
+            return _addresses(tuple(entries), tuple(implicit)).holds(_connection(subject))
         case "sign-in":
-            return UserList(entries).holds(User(subject.get("UserName"), subject.get("UserId")))
+            return _users(tuple(entries)).holds(User(subject.get("UserName"), subject.get("UserId")))
         case _:
-            return ProcessList(entries).holds(canonical_path(subject["Executable"]), subject.get("Hash"))
+            path = canonical_path(subject["Executable"])
+            return _processes(tuple(entries)).holds(path, subject.get("Hash"))
+
+
+_addresses = lru_cache(maxsize=8)(AddressList)
+_users = lru_cache(maxsize=8)(UserList)
+_processes = lru_cache(maxsize=8)(ProcessList)
 
 
 def _connection(subject: Facts) -> Connection:

@@ -1,6 +1,8 @@
 """Who signed in: agents name users by name, by number, or not at all (S13)."""
 
-from fencepost.engine.device import ACCOUNTS, SIGN_INS, Device
+from collections.abc import Iterable
+
+from fencepost.engine.device import ACCOUNTS, LONGEST_NAME, SAME_PROCESS, SIGN_INS, Device
 from fencepost.engine.names import (
     User,
     name_of,
@@ -29,24 +31,26 @@ def user_of(device: Device, event: Login, record: SignIn, turn: Turn) -> User:
     return User(name, uid)
 
 
-def _sign_ins(turn: Turn) -> list[tuple[int, SignIn]]:
-    """Return the records of the message that say that somebody signed in, each with its time."""
+def _sign_ins(device: Device, turn: Turn) -> dict[int | str, list[tuple[int, SignIn]]]:
+    """Return the sign-ins of the message by process; its accounts are learnt at the same time."""
     if turn.sign_ins is None:
-        events = turn.message.events if turn.message is not None else []
-        turn.sign_ins = [
-            (micros(event.occurred_at), record)
-            for event in events
-            if type(event) is Login
-            for record in event.payload
-            if record.result == "Success"
-        ]
+        turn.sign_ins = {}
+        for event in turn.message.events if turn.message is not None else ():
+            if type(event) is LocalUsers:
+                learn_accounts(device, event)
+            elif type(event) is Login:
+                for record in event.payload:
+                    if record.result == "Success" and record.process_id is not None:
+                        known = turn.sign_ins.setdefault(record.process_id, [])
+                        if len(known) < SAME_PROCESS:
+                            known.append((micros(event.occurred_at), record))
     return turn.sign_ins
 
 
 def _name_by_pam(device: Device, at: int, process: int | str, turn: Turn) -> str | None:
     best, name = PAIRING + 1, None
-    for time, record in _sign_ins(turn):
-        if record.process_id == process and record.operation == PAM_OPERATION:
+    for time, record in _sign_ins(device, turn).get(process, ()):
+        if record.operation == PAM_OPERATION:
             distance, said = abs(at - time), name_of(record)
             if said is not None and distance < best:
                 best, name = distance, said
@@ -60,10 +64,10 @@ def _name_by_pam(device: Device, at: int, process: int | str, turn: Turn) -> str
 def _keep_sign_in(device: Device, event: Login, record: SignIn, name: str, turn: Turn) -> None:
     """Remember a PAM record whose nameless login record is not in the same message."""
     process, at = record.process_id, micros(event.occurred_at)
-    if process is None:
+    if process is None or len(name) > LONGEST_NAME or len(str(process)) > LONGEST_NAME:
         return
-    for time, other in _sign_ins(turn):
-        if other.process_id == process and other.user_name is None and abs(time - at) <= PAIRING:
+    for time, other in _sign_ins(device, turn).get(process, ()):
+        if other.user_name is None and abs(time - at) <= PAIRING:
             return
     memory = device.remember()
     kept = (at, str(process), name)
@@ -72,9 +76,7 @@ def _keep_sign_in(device: Device, event: Login, record: SignIn, name: str, turn:
 
 
 def _name_by_account(device: Device, uid: str, turn: Turn) -> str | None:
-    for event in turn.message.events if turn.message else ():
-        if isinstance(event, LocalUsers):
-            learn_accounts(device, event)
+    _sign_ins(device, turn)
     memory = device.memory
     if memory is None or not memory.accounts:
         return None
@@ -86,11 +88,24 @@ def learn_accounts(device: Device, event: LocalUsers) -> None:
     """Remember the device's accounts if the report is its latest."""
     at = micros(event.occurred_at)
     memory = device.remember()
-    if memory.accounts and at <= memory.accounts_at:
+    if memory.accounts and at < memory.accounts_at:
         return
-    lines = [
+    lines = memory.accounts.split("\n") if memory.accounts and at == memory.accounts_at else []
+    lines += (
         f"{account.user_id}\t{account.user_name}"
-        for account in event.payload[:ACCOUNTS]
+        for account in event.payload
         if account.user_id not in (None, "") and account.user_name
-    ]
-    memory.accounts, memory.accounts_at = "\n".join(lines), at
+    )
+    memory.accounts, memory.accounts_at = _fitting(lines), at
+
+
+def _fitting(lines: Iterable[str]) -> str:
+    """Return as many accounts as the memory of a device has room for, the shortest first (S26)."""
+    kept: dict[str, None] = {}
+    room = ACCOUNTS
+    for line in sorted(lines, key=len):
+        room -= len(line) + 1
+        if room < 0 or "\n" in line:
+            break
+        kept[line] = None
+    return "\n".join(kept)

@@ -1,7 +1,7 @@
 """A detector's memory as bytes and back: `pack` and `unpack` are inverses."""
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -64,6 +64,7 @@ class _Device(Struct, array_like=True):
 class _Snapshot(Struct, array_like=True):
     version: int
     now: int
+    groups: list[SecurityGroup]
     silent: dict[str, str | None]
     devices: list[_Device]
 
@@ -72,22 +73,32 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Snapshot).decode
 
 
-def pack(now: int, silent: dict[str, str | None], devices: Mapping[str, Device]) -> bytes:
+def pack(
+    now: int,
+    groups: Iterable[SecurityGroup],
+    silent: dict[str, str | None],
+    devices: Mapping[str, Device],
+) -> bytes:
     """
-    Return the snapshot at the engine's clock `now`.
+    Return the snapshot at the engine's clock `now`, with the groups in force.
 
     `silent` maps the devices from which nothing has come yet to their tags.
     """
     packed = [_packed(device_id, device) for device_id, device in devices.items()]
-    return _encode(_Snapshot(VERSION, now, silent, packed))
+    return _encode(_Snapshot(VERSION, now, [*groups], silent, packed))
 
 
-def unpack(snapshot: bytes) -> tuple[int, dict[str, str | None], Iterator[tuple[str, str | None, Restore]]]:
-    """
-    Return the clock, the silent devices, and for each other device id, tag and what restores it.
+class Unpacked(Struct):
+    """What a snapshot holds: for each device its id, its tag, and what restores it."""
 
-    Raises ValueError for bytes that are no snapshot of this version.
-    """
+    now: int
+    groups: list[SecurityGroup]
+    silent: dict[str, str | None]
+    devices: Iterator[tuple[str, str | None, Restore]]
+
+
+def unpack(snapshot: bytes) -> Unpacked:
+    """Return the content of a snapshot; raises ValueError for bytes that are none of this version."""
     try:
         content = _decode(snapshot)
     except msgspec.MsgspecError as error:
@@ -95,7 +106,7 @@ def unpack(snapshot: bytes) -> tuple[int, dict[str, str | None], Iterator[tuple[
     if content.version != VERSION:
         raise ValueError(f"a snapshot of version {content.version}; this program reads version {VERSION}")
     devices = ((packed.device_id, packed.tag, _restorer(packed)) for packed in content.devices)
-    return content.now, content.silent, devices
+    return Unpacked(content.now, content.groups, content.silent, devices)
 
 
 def _packed(device_id: str, device: Device) -> _Device:
@@ -139,7 +150,7 @@ def _restorer(packed: _Device) -> Restore:
         device.contact, device.sources = packed.contact, packed.sources
         device.fingerprints = packed.fingerprints
         device.reset()
-        if packed.group == device.plan.group.name:
+        if packed.group.casefold() == device.plan.group.name.casefold():
             _restore_windows(device, packed.windows)
 
     return restore

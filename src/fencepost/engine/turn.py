@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from fencepost.engine.clock import HORIZON
+from fencepost.engine.clock import HORIZON, TOLERANCE
 from fencepost.engine.device import Device
 from fencepost.model.alert import Evidence, Facts, Flag
 from fencepost.model.event import Event, SecurityMessage, SignIn, Source
@@ -33,10 +33,22 @@ class Turn:
     `now` is the receive time in microseconds, `flags` what is wrong with the event being judged, `shift`
     the microseconds by which its wrong clock was put right. `message` is None when only time passes;
     `dirty` are, by the place of a range rule, the windows to judge once it is wholly taken in (S07);
-    `sign_ins` are its sign-in records with their times, found when first asked for.
+    `sign_ins` are its sign-in records with their times, by process, and `faults` its latest times with either
+    fault of a clock, both found when first asked for.
     """
 
-    __slots__ = ("device", "device_id", "dirty", "flags", "message", "now", "outcomes", "shift", "sign_ins")
+    __slots__ = (
+        "device",
+        "device_id",
+        "dirty",
+        "faults",
+        "flags",
+        "message",
+        "now",
+        "outcomes",
+        "shift",
+        "sign_ins",
+    )
 
     device: Device
 
@@ -47,15 +59,15 @@ class Turn:
         self.flags: tuple[Flag, ...] = ()
         self.shift = 0
         self.dirty: dict[int, Dirty] | None = None
-        self.sign_ins: list[tuple[int, SignIn]] | None = None
+        self.sign_ins: dict[int | str, list[tuple[int, SignIn]]] | None = None
+        self.faults: tuple[int, int] | None = None
         self.outcomes: list[Outcome] = []
 
     def placed(self, span: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Return an aggregate's (first, last, hits) by the clock that its event is judged by (S08)."""
-        if not self.shift:
-            return span
-        earliest = self.now - HORIZON
-        return max(span[0] + self.shift, earliest), max(span[1] + self.shift, earliest), span[2]
+        """Return an aggregate's (first, last, hits) by the clock of its event, within the horizon (S07, S08)."""
+        earliest, latest = self.now - HORIZON, self.now + TOLERANCE
+        first, last = span[0] + self.shift, span[1] + self.shift
+        return min(max(first, earliest), latest), min(max(last, earliest), latest), span[2]
 
     @property
     def received_at(self) -> datetime:

@@ -24,6 +24,8 @@ CAPACITY = 4096 // BYTES
 """Integers that a window may hold (S26)."""
 CHUNK = 8
 """Points that become one span when a window is full."""
+NEAR = 8
+"""Points that are passed one by one before the place of another is sought by halving."""
 SLACK = 64
 """Integers that may come before a window is asked again whether it is full."""
 PAIRING = 5 * SECOND
@@ -112,10 +114,10 @@ class Window(_Numbers):
     def put(self, time: int, key: int) -> bool:
         """Put a point where it belongs; returns False if it is there already."""
         index = len(self)
-        if index and time < self[0]:
-            index = 0
-        elif index > 8 * POINT and time < self[-8 * POINT]:
-            index = bisect_right(self[::2], time) * POINT
+        if index > NEAR * POINT and time <= self[-NEAR * POINT]:
+            times = self[::2]
+            first, behind = bisect_left(times, time), bisect_right(times, time)
+            index = (first + bisect_right(self[2 * first + 1 : 2 * behind : 2], key)) * POINT
         while index and (self[index - 2], self[index - 1]) > (time, key):
             index -= POINT
         if index and self[index - 2] == time and self[index - 1] == key:

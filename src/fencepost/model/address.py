@@ -21,6 +21,7 @@ def parse_address(text: str) -> int:
     """Return the number of an IPv4 or IPv6 address in any written form; raises ValueError."""
     try:
         if ":" in text:
+            text, _, _ = text.partition("%")  # the zone of a link-local address says nothing elsewhere
             return int.from_bytes(inet_pton(AF_INET6, text), "big")
         return MAPPED | int.from_bytes(inet_pton(AF_INET, text), "big")
     except (OSError, ValueError) as error:  # ValueError: an embedded NUL or a lone surrogate

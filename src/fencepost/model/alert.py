@@ -69,7 +69,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     `alert_id` is derived from (device, rule, value) and `ordinal`, the n-th alert of that identity (S23).
     `count`: for a range rule the number of the worst window; for a list the number of occurrences.
     `started_at`, `last_seen_at`: event time of the first and the latest violation.
-    `ended_at`: event time from which the device is back in its range; None while it is not.
+    `ended_at`: event time from which the device is back in its range, or when an edit ended the alert; None
+    while it is not over. `ended_by`: the action that moved it last.
     `merged_into`: the alert that took this one over when late data joined the two.
     `firm`, `shortfalls`: what the alert of a range stands on; late data may still repair the latter (S07).
     `flags`: what a reader must know of the evidence; `merged` says that counters were coarsened (S26).
@@ -107,4 +108,5 @@ class Alert(Struct, frozen=True, kw_only=True):
     firm: Extent | None = None
     shortfalls: tuple[Extent, ...] = ()
     ended_at: datetime | None = None
+    ended_by: Action | None = None
     reason: str | None = None

@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
+from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
-from fencepost.engine.lifecycle import REPAIRED, AlertBook
+from fencepost.engine.lifecycle import REPAIRED
 from fencepost.model.alert import Alert
 from fencepost.model.errors import DeviceError
 from fencepost.model.event import SecurityMessage

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
-from fencepost.engine.lifecycle import AlertBook
 from fencepost.model.alert import Alert
 from fencepost.model.event import SecurityMessage
 from fencepost.model.outcome import Outcome
