@@ -184,7 +184,8 @@ def test_a_recovery_ends_only_what_was_seen_before_it() -> None:
 def test_a_dismissed_alert_does_not_recover() -> None:
     """It is known, and stays so."""
     (alert,) = after(finding("10:00"))
-    assert recover([act(alert, "dismiss")], recovered("10:05")) == []
+    (known,) = recover([act(alert, "dismiss")], recovered("10:05"))
+    assert (known.state, known.ended_at) == ("Dismissed", at("10:05"))
 
 
 def test_a_repaired_minimum_leaves_the_others() -> None:

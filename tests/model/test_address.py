@@ -56,7 +56,7 @@ def test_format_is_the_inverse_of_parse(number: int) -> None:
         "1::2::3",
         "::g",
         "[::1]",
-        "fe80::1%eth0",
+        "10.0.0.1%eth0",
         "10.0.0.1\0",
         "::\0",
         "\ud800",

@@ -79,5 +79,6 @@ def test_an_alert_that_late_data_takes_back_is_counted_and_not_shown() -> None:
     replay.receive("cam-1", a_call(NOW - 20 * MINUTE), None, "here")
     replay.receive("cam-2", a_call(NOW - 10 * MINUTE), None, "here")
     assert [alert.device_id for alert in replay.alerts()] == ["cam-1"]
+    replay.receive("cam-1", a_call(NOW - 12 * MINUTE), NOW - 9 * MINUTE, "here")
     replay.receive("cam-1", a_call(NOW - 16 * MINUTE), NOW - 9 * MINUTE, "here")
     assert replay.repaired() == 1
