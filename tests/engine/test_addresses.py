@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencepost.engine.addresses import AddressList, allowing_entry, number_of_port
+from fencepost.engine.addresses import AddressList, number_of_port
 from fencepost.model.address import format_address, parse_address
 from fencepost.model.event import Connection
 
@@ -124,7 +124,7 @@ def test_a_connection_without_an_address_is_on_no_list() -> None:
     assert not everything.holds(to(None, 443))
     assert everything.matching(to(None)) is None
     assert everything.nearest(to(None)) is None
-    assert allowing_entry(to(None)) is None
+    assert AddressList(()).allowing(to(None)) is None
 
 
 def test_the_matching_entry_is_the_first_as_written() -> None:
@@ -165,7 +165,14 @@ def test_nothing_is_near_where_nothing_of_the_kind_is_listed() -> None:
 @given(ANY_ADDRESS)
 def test_the_allowing_entry_allows(address: Address) -> None:
     """And nothing but this address."""
-    entry = allowing_entry(to(str(address)))
+    entry = AddressList(()).allowing(to(str(address)))
     assert entry is not None
     assert AddressList((entry,)).holds(to(str(address)))
     assert len(AddressList((entry,)).starts) == 1
+
+
+def test_S22_the_allowing_entry_is_no_wider_than_the_list_is_for_the_address() -> None:
+    """Who allows one port of an address is not advised to allow all."""
+    call = Connection(direction="Out", remote=parse_address("203.0.113.7"), remote_port="22", protocol="tcp")
+    assert AddressList(("203.0.113.7:443/tcp",)).allowing(call) == "203.0.113.7:22"
+    assert AddressList(("203.0.113.8:443/tcp",)).allowing(call) == "203.0.113.7"

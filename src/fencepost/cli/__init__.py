@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from typer.core import TyperGroup
 from fencepost import __version__
 from fencepost.cli import decode, detect, rules, simulate
 from fencepost.cli.output import complain, say
-from fencepost.model.errors import OperatorError
+from fencepost.model.errors import OperatorError, Problem
 
 USAGE = 2
 """The exit code for what the operator must mend: a wrong option, or a file that cannot be used."""
@@ -28,10 +29,8 @@ class Commands(TyperGroup):
         except OperatorError as error:
             complain(error)
             raise typer.Exit(USAGE) from None
-        except BrokenPipeError:
-            # what is left in the buffer has no reader either: let the interpreter's last flush succeed
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(CLOSED) from None
+        except OSError as error:
+            raise typer.Exit(_unwritable(error)) from None
 
 
 app = typer.Typer(
@@ -77,4 +76,26 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a file's name need not be text in any encoding
-    app(prog_name="fencepost")
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
+    try:
+        app(prog_name="fencepost")
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            sys.exit(_unwritable(error))
+
+
+def _unwritable(error: OSError) -> int:
+    """Return the exit code for output that cannot be written; a reader that went away is no fault."""
+    # what is left in the buffer cannot be written either: let the interpreter's last flush succeed
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return CLOSED
+    complain(
+        OperatorError(
+            [Problem("", f"cannot write: {error.strerror or error}", error.filename or "the output")]
+        )
+    )
+    return USAGE

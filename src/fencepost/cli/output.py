@@ -68,11 +68,18 @@ def write_lines(values: Iterable[Any]) -> None:
     lines.flush()
 
 
+class Screen(Console):
+    """A console whose reader may go away: that is told like any other end of a pipe."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(*, error: bool = False) -> Console:
     """Return a console for tables and text; wide where nobody looks at it directly."""
     file = sys.stderr if error else sys.stdout
     width = None if file.isatty() or os.environ.get("COLUMNS") else WIDE
-    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    return Screen(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def labelled(label: str, text: str, width: int) -> str:

@@ -53,6 +53,11 @@ def _refused(replay: Replay) -> Iterator[str]:
 
 def _times(replay: Replay) -> Iterator[str]:
     counts = replay.counts
+    if counts.backwards:
+        yield _line(
+            "out of order",
+            f"receive times go back {plural(counts.backwards, 'time')}: sort the input by them for exact alerts",
+        )
     if counts.late:
         beyond = f"; {counts.beyond_horizon:,} older than 48 h, not judged" if counts.beyond_horizon else ""
         yield _line("late", f"{plural(counts.late, 'event')}{beyond}")

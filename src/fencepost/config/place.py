@@ -59,7 +59,9 @@ class Place:
 
     def items(self) -> list[Self]:
         if not isinstance(self.value, list):
-            self.fault(f"expected a list, got {_kind(self.value)}: write [] for an empty one")
+            scalar = self.value is not None and not isinstance(self.value, dict)
+            mend = f"write [{self.value}]" if scalar else "write [] for an empty one"
+            self.fault(f"expected a list, got {_kind(self.value)}: {mend}")
             return []
         return [self._at(index, value) for index, value in enumerate(self.value)]
 

@@ -30,9 +30,10 @@ class AddressList:
     """
 
     def __init__(self, entries: Iterable[str], implicit: Iterable[str] = ()) -> None:
-        self.entries = tuple(parse_entry(text) for text in (*entries, *implicit))
+        written = tuple(parse_entry(text) for text in entries)
+        self.entries = (*written, *map(parse_entry, implicit))
         self.starts, self.ends = _merged(self.entries)
-        edges = sorted((edge, e.text) for e in self.entries for edge in (e.first, e.last))
+        edges = sorted((edge, e.text) for e in written or self.entries for edge in (e.first, e.last))
         self._edges = {
             is_ipv4: [edge for edge in edges if _is_ipv4(edge[0]) is is_ipv4] for is_ipv4 in (False, True)
         }
@@ -78,10 +79,18 @@ class AddressList:
         near = edges[max(0, place - 1) : place + 1]
         return min(near, key=lambda edge: abs(edge[0] - address))[1] if near else None
 
+    def allowing(self, connection: Connection) -> str | None:
+        """
+        Return the entry that would put the connection's remote end on the list.
 
-def allowing_entry(connection: Connection) -> str | None:
-    """Return the narrowest usual entry that would hold the connection's remote end."""
-    return None if connection.remote is None else format_address(connection.remote)
+        It is the address, or the address and port where the list has the address for other ports only.
+        """
+        if connection.remote is None:
+            return None
+        address, port = format_address(connection.remote), port_of(connection)
+        if port is None or not any(e.covers(connection.remote, e.port, e.protocol) for e in self.entries):
+            return address
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _is_ipv4(address: int) -> bool:

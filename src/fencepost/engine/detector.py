@@ -21,6 +21,7 @@ from fencepost.model.membership import Membership
 from fencepost.model.outcome import (
     Duplicate,
     GroupReplaced,
+    Incomplete,
     Late,
     NotMeasurable,
     Outcome,
@@ -83,7 +84,9 @@ class Detector:
         """Return all that the detector remembers of its devices; the inverse of `build`."""
         return pack(self._now, self._groups.values(), self._silent, self._devices)
 
-    def receive(self, device_id: str, message: SecurityMessage, received_at: datetime) -> list[Outcome]:
+    def receive(  # noqa: C901 - the hot path: a call costs more than its work
+        self, device_id: str, message: SecurityMessage, received_at: datetime
+    ) -> list[Outcome]:
         """Judge one message, wholly, and return everything that it leads to."""
         device = self._devices.get(device_id)
         if device is None:
@@ -100,6 +103,8 @@ class Detector:
             return outcomes
         if not device.contact or device.plan.source != message.source:
             self._hear(device, message)
+        if message.rejected:
+            self._miss(device, message)
         routes = device.plan.routes
         for event in message.events:
             delay, judges = routes[type(event)]
@@ -228,6 +233,19 @@ class Detector:
             turn.outcomes += [NotMeasurable(device_id=turn.device_id, rule_type=name) for name in missing]
             if device.plan.minimums:
                 self._watch_minimums(device, missing, device.contact)
+
+    def _miss(self, device: Device, message: SecurityMessage) -> None:
+        """What could not be decoded was not counted: minimums hold (S18)."""
+        turn = self._turn
+        at = max(judged_times(message, turn.now), default=turn.now)
+        memory = device.remember()
+        memory.incomplete = max(memory.incomplete, at)
+        for check, window in device.open_windows():
+            check.hold(window, at)
+        reason = f"{len(message.rejected)} parts of a message could not be decoded"
+        turn.outcomes.append(
+            Incomplete(device_id=turn.device_id, event_name="", at=moment(at), reason=reason)
+        )
 
     def _watch_minimums(self, device: Device, missing: Sequence[str], since: int) -> None:
         for check in device.plan.minimums:

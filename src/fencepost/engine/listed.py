@@ -5,7 +5,7 @@ from bisect import bisect_right
 from msgspec import Struct
 
 from fencepost.engine.active_connections import AnyConnections
-from fencepost.engine.addresses import AddressList, allowing_entry
+from fencepost.engine.addresses import AddressList
 from fencepost.engine.device import Device
 from fencepost.engine.names import (
     ProcessList,
@@ -121,7 +121,7 @@ class ConnectionCheck(ListCheck):
             "Protocol": connection.protocol,
         }
         value = format_address(connection.remote)
-        allowing = None if self.denies else allowing_entry(connection)
+        allowing = None if self.denies else self.list.allowing(connection)
         self.find(event, connection, time, turn, value, subject, (entry, allowing))
 
 

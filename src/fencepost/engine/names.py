@@ -4,13 +4,14 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from fnmatch import translate
+from posixpath import normpath
 
 from fencepost.model.event import Process, SignIn
 from fencepost.model.rule import HASHES
 
 NO_NAMES = frozenset({"", "?", "-", "(unknown user)", "(invalid user)"})
 NOBODY = "(unknown)"
-_DEVICE_PREFIX = re.compile(r"^\\device\\harddiskvolume\d+", re.IGNORECASE)
+_DEVICE_PREFIX = re.compile(r"^\\device\\harddiskvolume\d+|^\\\\[?.]\\", re.IGNORECASE)
 
 
 class User:
@@ -174,6 +175,7 @@ class ProcessList:
         if path in self.paths or path.rpartition("/")[2] in self.bases:
             return True
         if self._patterns is not None:
+            path = normpath(path) if "/../" in path else path  # a way up leads out of what a wildcard means
             base = path.rpartition("/")[2]
             if self._patterns.match(path) or self._patterns.match("\0" + base):
                 return True

@@ -129,24 +129,25 @@ class Range:
         if (held := ceil(hits / pieces)) > self.max:
             self._over(device, window, last, held, event, turn, certain=True)
         if self.on_possible:
-            self._mark(first, last + self.width, event, turn)
+            self._mark(first, last + self.width, event, turn, told=held > self.max)
         else:
-            self._mark(last, max(first + self.width, last + 1), event, turn)
+            self._mark(last, max(first + self.width, last + 1), event, turn, told=held > self.max)
         if window.watch is not None:
             self._note(window, (first, last), turn)
         self._fit(window, turn.now)
         return True
 
-    def _mark(self, begin: int, before: int, event: Event, turn: Turn) -> None:
+    def _mark(self, begin: int, before: int, event: Event, turn: Turn, *, told: bool = False) -> None:
         """Have the windows that end with begin <= end < before judged when the message is taken in."""
         if turn.dirty is None:
             turn.dirty = {}
         known = turn.dirty.get(self.index)
         if known is None:
-            turn.dirty[self.index] = Dirty(begin, before, event, turn.flags)
+            turn.dirty[self.index] = Dirty(begin, before, event, turn.flags, told)
         else:
             known.begin, known.before = min(known.begin, begin), max(known.before, before)
             known.event, known.flags = event, tuple({*known.flags, *turn.flags})
+            known.told = known.told or told
 
     def reconsider(self, device: Device, window: Window, dirty: Dirty, turn: Turn) -> None:
         """Judge the windows that data out of order has changed."""
@@ -158,7 +159,7 @@ class Range:
         over = [one for one in weighed if one[1 + self.on_possible] > self.max]
         for one in self._telling(over):
             self._tell(device, window, one, dirty.event, turn)
-        if weighed and not over:
+        if weighed and not over and not dirty.told:
             self._tell(device, window, max(weighed, key=lambda one: one[2]), dirty.event, turn)
 
     def _telling(self, over: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:

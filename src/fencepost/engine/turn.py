@@ -15,12 +15,17 @@ from fencepost.model.rule import SecurityGroup
 
 
 class Dirty(Struct, gc=False):
-    """Windows of one range rule, ending with begin <= end < before, that late data has changed."""
+    """
+    Windows of one range rule, ending with begin <= end < before, that late data has changed.
+
+    `told` says that the maximum is known to be passed although no single window shows it (S11).
+    """
 
     begin: int
     before: int
     event: Event
     flags: tuple[Flag, ...]
+    told: bool = False
 
 
 _OURS = ("Span", "Remote")

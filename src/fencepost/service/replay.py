@@ -39,6 +39,7 @@ class Counts(Struct):
     understood: int = 0
     rejected_messages: int = 0
     rejected_parts: int = 0
+    backwards: int = 0
     late: int = 0
     beyond_horizon: int = 0
     skewed: int = 0
@@ -118,6 +119,8 @@ class Replay:
             due = self.detector.next_wakeup()
             if due is not None and due <= received_at:
                 self._take(self.detector.tick(received_at))
+        elif received_at < self.clock - AHEAD:
+            self.counts.backwards += 1
         outcomes = self.detector.receive(device_id, message, received_at)
         return outcomes, self._take(outcomes) if outcomes else []
 

@@ -16,6 +16,7 @@ of their names, folders among them too; hidden ones are passed over. A file that
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -146,10 +147,16 @@ def _files(paths: Sequence[Path]) -> Iterator[Path | Unreadable]:
             yield path
 
 
+def _naturally(name: str) -> list[tuple[int, str]]:
+    """The key by which `part-2` comes before `part-10`."""
+    pieces = re.split(r"(\d+)", name)
+    return [(int(piece), "") if piece.isascii() and piece.isdigit() else (-1, piece) for piece in pieces]
+
+
 def _files_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path | Unreadable]:
     try:
         status = folder.stat()
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - names are what is sorted and filtered
+        names = sorted(os.listdir(folder), key=_naturally)  # noqa: PTH208 - names are what is sorted
     except OSError as error:
         yield Unreadable(str(folder), f"cannot be opened: {_why(error)}")
         return
