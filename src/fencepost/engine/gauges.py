@@ -10,7 +10,7 @@ from fencepost.model.event import (
     LocalUsers,
 )
 from fencepost.model.instant import moment
-from fencepost.model.outcome import Finding, Recovered
+from fencepost.model.outcome import Recovered
 from fencepost.model.rule import (
     ThresholdRule,
 )
@@ -45,21 +45,10 @@ class GaugeCheck:
 
     def _find(self, event: Event, number: int, time: int, turn: Turn) -> None:
         payload: list[Struct] = getattr(event, "payload", [])
+        first = payload[0] if payload else None
+        below = number < self.rule.min
         turn.outcomes.append(
-            Finding(
-                device_id=turn.device_id,
-                group=turn.group,
-                rule=self.rule,
-                source=turn.source,
-                value=None,
-                count=number,
-                first_at=moment(time),
-                last_at=moment(time),
-                received_at=turn.received_at,
-                below=number < self.rule.min,
-                flags=turn.flags,
-                evidence=turn.evidence(event, payload[0]) if payload else None,
-            )
+            turn.finding(self.rule, (time, time), number, event, first, below=below, flags=turn.flags)
         )
 
 

@@ -29,8 +29,6 @@ from fencepost.model.event import (
     ProcessCreate,
     SignIn,
 )
-from fencepost.model.instant import moment
-from fencepost.model.outcome import Finding
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
@@ -68,24 +66,19 @@ class ListCheck:
         flags: list[Flag] = [*turn.flags]
         if type(event) is NetworkActivity:
             flags.append("inferred")
-        turn.outcomes.append(
-            Finding(
-                device_id=turn.device_id,
-                group=turn.group,
-                rule=self.rule,
-                source=turn.source,
-                value=value,
-                count=hits,
-                first_at=moment(first),
-                last_at=moment(last),
-                received_at=turn.received_at,
-                flags=tuple(flags),
-                evidence=turn.evidence(event, payload),
-                subject=subject,
-                nearest_entry=entries[0],
-                allowing_entry=entries[1],
-            )
+        told = turn.finding(
+            self.rule,
+            (first, last),
+            hits,
+            event,
+            payload,
+            value=value,
+            flags=tuple(flags),
+            subject=subject,
+            nearest_entry=entries[0],
+            allowing_entry=entries[1],
         )
+        turn.outcomes.append(told)
 
 
 class ConnectionCheck(ListCheck):

@@ -227,20 +227,9 @@ class Range:
         if window.merged:
             flags = (*flags, "merged")
         payload = self.payload_of(event) if event is not None else None
-        return Finding(
-            device_id=turn.device_id,
-            group=turn.group,
-            rule=self.rule,
-            source=turn.source,
-            value=None,
-            count=number,
-            first_at=moment(at),
-            last_at=moment(at),
-            received_at=turn.received_at,
-            certainty="certain" if certain else "possible",
-            below=below,
-            flags=flags,
-            evidence=turn.evidence(event, payload) if event and payload else None,
+        certainty = "certain" if certain else "possible"
+        return turn.finding(
+            self.rule, (at, at), number, event, payload, certainty=certainty, below=below, flags=flags
         )
 
     def payload_of(self, event: Event) -> Struct | None:

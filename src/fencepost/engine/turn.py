@@ -10,8 +10,8 @@ from fencepost.engine.device import Device
 from fencepost.model.alert import Evidence, Facts, Flag
 from fencepost.model.event import Event, SecurityMessage, SignIn, Source
 from fencepost.model.instant import moment
-from fencepost.model.outcome import Outcome
-from fencepost.model.rule import SecurityGroup
+from fencepost.model.outcome import Finding, Outcome
+from fencepost.model.rule import Rule, SecurityGroup
 
 
 class Dirty(Struct, gc=False):
@@ -91,6 +91,29 @@ class Turn:
         """The latest moment for which the device has reported drops, 0 for never (S18)."""
         memory = self.device.memory
         return memory.incomplete if memory is not None else 0
+
+    def finding(
+        self,
+        rule: Rule,
+        span: tuple[int, int],
+        count: int,
+        event: Event | None,
+        payload: Struct | None,
+        **facts: Any,
+    ) -> Finding:
+        """Return a violation in this turn, from the first to the last instant; `facts` are the other members."""
+        return Finding(
+            device_id=self.device_id,
+            group=self.group,
+            rule=rule,
+            source=self.source,
+            count=count,
+            first_at=moment(span[0]),
+            last_at=moment(span[1]),
+            received_at=self.received_at,
+            evidence=self.evidence(event, payload) if event is not None and payload is not None else None,
+            **facts,
+        )
 
     def evidence(self, event: Event, payload: Struct) -> Evidence:
         """Return what an alert keeps of an event (S22)."""

@@ -22,7 +22,7 @@ class Finding(Struct, frozen=True, kw_only=True, tag=True):
     group: SecurityGroup
     rule: Rule
     source: Source
-    value: str | None
+    value: str | None = None
     count: int
     first_at: datetime
     last_at: datetime
