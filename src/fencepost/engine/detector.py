@@ -98,7 +98,7 @@ class Detector:
         turn.sign_ins = turn.dirty = turn.faults = None
         outcomes: list[Outcome] = []
         turn.outcomes = outcomes
-        if device.knows(message.fingerprint):  # it is noted in the end, so that a fault of ours loses nothing
+        if device.fingerprints is not None and device.knows(message.fingerprint):
             outcomes.append(Duplicate(device_id=device_id, received_at=received_at))
             return outcomes
         if not device.contact or device.plan.source != message.source:
@@ -120,7 +120,7 @@ class Detector:
             self._reconsider(device, turn.dirty)
         if device.watching:
             self._advance(device_id, device, now)
-        device.note(message.fingerprint)
+        device.note(message.fingerprint)  # in the end, so that a fault of ours loses nothing
         return outcomes
 
     def tick(self, now: datetime) -> list[Outcome]:
