@@ -17,9 +17,13 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import orjson
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs as a file as well as a module
+
 from bench.workload import START, Message, Workload, generate
 
 from fencepost.engine.book import AlertBook

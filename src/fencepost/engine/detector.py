@@ -50,6 +50,7 @@ class Detector:
         self._now = 0
         self.edits: list[Outcome] = []
         self._turn = Turn()
+        self._compile()
 
     @classmethod
     def build(cls, groups: Iterable[SecurityGroup], snapshot: bytes = b"") -> "Detector":
@@ -96,6 +97,7 @@ class Detector:
         turn = self._turn
         turn.device_id, turn.device, turn.now, turn.message = device_id, device, now, message
         turn.sign_ins = turn.dirty = turn.faults = None
+        turn.flags, turn.shift = (), 0
         outcomes: list[Outcome] = []
         turn.outcomes = outcomes
         if device.fingerprints is not None and device.knows(message.fingerprint):
@@ -334,6 +336,12 @@ class Detector:
         device = self._devices[device_id] = Device(self._plan(group, "legacy", ()), tag)
         return device
 
+    def _compile(self) -> None:
+        """Compile every group for the usual sender before its first message has to wait for it."""
+        self._plans.clear()
+        for group in self._groups.values():
+            self._plan(group, "legacy", ())
+
     def _plan(self, group: SecurityGroup, source: Source, served: Served) -> Plan:
         key = (group.name, source, served)
         plan = self._plans.get(key)
@@ -359,7 +367,7 @@ class Detector:
 
     def _regroup(self, at: datetime) -> list[Outcome]:
         self._membership = Membership(self._groups.values())
-        self._plans.clear()
+        self._compile()
         outcomes: list[Outcome] = []
         for device_id, device in self._devices.items():
             group, _ = self._membership.group_of(device_id, device.tag)
