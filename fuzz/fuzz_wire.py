@@ -1,9 +1,11 @@
 """
 Coverage-guided fuzzing of the decoders: whatever the bytes, nothing but DeviceError, and both faces agree.
 
-By hand, from the root of the repository; a corpus folder may follow the options:
+By hand, from the root of the repository; corpus folders may follow the options, the first (mkdir .fuzz) takes what is found:
 
-    uv run --group fuzz python fuzz/fuzz_wire.py -max_total_time=60 tests/fixtures/wire/threadx
+    uv run --isolated --python 3.12 --group fuzz python fuzz/fuzz_wire.py -max_total_time=60 .fuzz tests/fixtures/wire/threadx
+
+atheris has wheels for Python 3.12 and later.
 """
 
 import sys

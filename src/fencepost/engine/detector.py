@@ -22,7 +22,6 @@ from fencepost.model.outcome import (
     Duplicate,
     GroupReplaced,
     Incomplete,
-    Late,
     NotMeasurable,
     Outcome,
     Reassigned,
@@ -114,7 +113,7 @@ class Detector:
             if 0 <= now - time <= delay:
                 for judge in judges:
                     if judge(device, event, time, turn):
-                        outcomes.append(_duplicate(turn, event))
+                        outcomes.append(turn.duplicate(event))
                         break
             else:
                 self._judge_odd(device, event, time, delay)
@@ -263,11 +262,11 @@ class Detector:
             time, turn.shift = right, right - time
             turn.flags = ("clock_skew",)
         if now - time > delay:
-            turn.outcomes.append(_late(turn, event, judged=now - time <= HORIZON))
+            turn.outcomes.append(turn.late(event, judged=now - time <= HORIZON))
             turn.flags = (*turn.flags, "late")
         for judge in device.plan.routes[type(event)][1] if now - time <= HORIZON else ():
             if judge(device, event, time, turn):
-                turn.outcomes.append(_duplicate(turn, event))
+                turn.outcomes.append(turn.duplicate(event))
                 break
         turn.flags, turn.shift = (), 0
 
@@ -390,18 +389,3 @@ class Detector:
             self._turn.now = at
             self._watch_minimums(device, unmeasurable(device), at)
             self._schedule(device_id, device)
-
-
-def _late(turn: Turn, event: Event, *, judged: bool) -> Late:
-    return Late(
-        device_id=turn.device_id,
-        event_id=event.id,
-        event_name=name_of_event(event),
-        occurred_at=event.occurred_at,
-        received_at=turn.received_at,
-        judged=judged,
-    )
-
-
-def _duplicate(turn: Turn, event: Event) -> Duplicate:
-    return Duplicate(device_id=turn.device_id, received_at=turn.received_at, event_id=event.id)

@@ -10,7 +10,7 @@ from fencepost.engine.device import Device
 from fencepost.model.alert import Evidence, Facts, Flag
 from fencepost.model.event import Event, SecurityMessage, SignIn, Source
 from fencepost.model.instant import moment
-from fencepost.model.outcome import Finding, Outcome
+from fencepost.model.outcome import Duplicate, Finding, Late, Outcome
 from fencepost.model.rule import Rule, SecurityGroup
 
 
@@ -114,6 +114,21 @@ class Turn:
             evidence=self.evidence(event, payload) if event is not None and payload is not None else None,
             **facts,
         )
+
+    def late(self, event: Event, *, judged: bool) -> Late:
+        """Return that an event came later than such data may (S07)."""
+        return Late(
+            device_id=self.device_id,
+            event_id=event.id,
+            event_name=name_of_event(event),
+            occurred_at=event.occurred_at,
+            received_at=self.received_at,
+            judged=judged,
+        )
+
+    def duplicate(self, event: Event) -> Duplicate:
+        """Return that an event had been seen before (S09)."""
+        return Duplicate(device_id=self.device_id, received_at=self.received_at, event_id=event.id)
 
     def evidence(self, event: Event, payload: Struct) -> Evidence:
         """Return what an alert keeps of an event (S22)."""
