@@ -114,6 +114,10 @@ class Window(_Numbers):
     def put(self, time: int, key: int) -> bool:
         """Put a point where it belongs; returns False if it is there already."""
         index = len(self)
+        if not index or self[-2] < time:
+            self.append(time)
+            self.append(key)
+            return True
         if index > NEAR * POINT and time <= self[-NEAR * POINT]:
             times = self[::2]
             first, behind = bisect_left(times, time), bisect_right(times, time)
