@@ -82,3 +82,13 @@ def test_an_alert_that_late_data_takes_back_is_counted_and_not_shown() -> None:
     replay.receive("cam-1", a_call(NOW - 12 * MINUTE), NOW - 9 * MINUTE, "here")
     replay.receive("cam-1", a_call(NOW - 16 * MINUTE), NOW - 9 * MINUTE, "here")
     assert replay.repaired() == 1
+
+
+def test_a_device_whose_receive_times_go_back_is_counted() -> None:
+    """Another device's time says nothing about it."""
+    replay = a_replay()
+    replay.receive("cam-1", a_call(NOW - 20 * MINUTE), NOW - 10 * MINUTE, "here")
+    replay.receive("cam-2", a_call(NOW - 21 * MINUTE), NOW - 15 * MINUTE, "here")
+    assert replay.counts.backwards == 0
+    replay.receive("cam-1", a_call(NOW - 22 * MINUTE), NOW - 11 * MINUTE, "here")
+    assert replay.counts.backwards == 1

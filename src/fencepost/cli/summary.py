@@ -56,7 +56,8 @@ def _times(replay: Replay) -> Iterator[str]:
     if counts.backwards:
         yield _line(
             "out of order",
-            f"receive times go back {plural(counts.backwards, 'time')}: sort the input by them for exact alerts",
+            f"{plural(counts.backwards, 'message')} received before the one read before of the same device: "
+            "sort the input by receive time for exact alerts",
         )
     if counts.late:
         beyond = f"; {counts.beyond_horizon:,} older than 48 h, not judged" if counts.beyond_horizon else ""

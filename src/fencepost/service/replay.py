@@ -68,6 +68,7 @@ class Replay:
         self._limit = limit
         self._wall_clock = wall_clock
         self._possible: dict[str, set[str]] = {}
+        self._latest: dict[str, datetime] = {}
 
     def refuse(self, place: str, reason: str) -> None:
         """Take note of a place from which no message could be taken."""
@@ -119,8 +120,10 @@ class Replay:
             due = self.detector.next_wakeup()
             if due is not None and due <= received_at:
                 self._take(self.detector.tick(received_at))
-        elif received_at < self.clock - AHEAD:
+        if received_at < self._latest.get(device_id, received_at):
             self.counts.backwards += 1
+        else:
+            self._latest[device_id] = received_at
         outcomes = self.detector.receive(device_id, message, received_at)
         return outcomes, self._take(outcomes) if outcomes else []
 
