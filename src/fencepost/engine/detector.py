@@ -337,7 +337,10 @@ class Detector:
 
     def _compile(self) -> None:
         """Compile every group for the usual sender before its first message has to wait for it."""
-        self._plans.clear()
+        current = {group.name: group for group in self._groups.values()}
+        self._plans = {
+            key: plan for key, plan in self._plans.items() if current.get(plan.group.name) is plan.group
+        }
         for group in self._groups.values():
             self._plan(group, "legacy", ())
 
@@ -370,6 +373,8 @@ class Detector:
         outcomes: list[Outcome] = []
         for device_id, device in self._devices.items():
             group, _ = self._membership.group_of(device_id, device.tag)
+            if group is device.plan.group:
+                continue
             if group.name.casefold() == device.plan.group.name.casefold():
                 self._carry_over(device_id, device, group, micros(at))
             else:
