@@ -21,6 +21,7 @@ from fencepost.testing import (
     group,
     heartbeat,
     local_users,
+    login,
 )
 
 TO = "ConnectionToIpNotAllowed"
@@ -198,3 +199,11 @@ def test_S18_what_could_not_be_decoded_holds_minimums() -> None:
     assert [type(outcome).__name__ for outcome in outcomes] == ["Incomplete"]
     assert bench.tick("10:08") == []
     assert [type(outcome).__name__ for outcome in bench.tick("10:09")] == ["Finding"]
+
+
+def test_S13_an_account_with_a_broken_name_hides_no_other() -> None:
+    """A line break in one name must not cost the names behind it."""
+    bench = Bench(group(allowing("LocalUserNotAllowed", "caretaker")))
+    bench.send("d", local_users("10:00", {"1": "a\nb", "1001": "caretaker"}))
+    bench.send("d", login("10:01", None, uid="1001"))
+    assert states(bench) == []

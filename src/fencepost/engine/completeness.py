@@ -21,16 +21,19 @@ class Completeness:
         reason = _loss(event)
         if reason is None:
             return False
-        memory = device.remember()
-        memory.incomplete = max(memory.incomplete, time)
-        for check, window in device.open_windows():
-            check.hold(window, time)
-        turn.outcomes.append(
-            Incomplete(
-                device_id=turn.device_id, event_name=name_of_event(event), at=moment(time), reason=reason
-            )
-        )
+        note_loss(device, turn, time, name_of_event(event), reason)
         return False
+
+
+def note_loss(device: Device, turn: Turn, at: int, event_name: str, reason: str) -> None:
+    """Take note that something up to an instant was lost: minimums hold (S18)."""
+    memory = device.remember()
+    memory.incomplete = max(memory.incomplete, at)
+    for check, window in device.open_windows():
+        check.hold(window, at)
+    turn.outcomes.append(
+        Incomplete(device_id=turn.device_id, event_name=event_name, at=moment(at), reason=reason)
+    )
 
 
 def _loss(event: Event) -> str | None:

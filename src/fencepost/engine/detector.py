@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fencepost.engine.clock import HORIZON, corrected, is_wrong, judged_times, latest_faults
+from fencepost.engine.completeness import note_loss
 from fencepost.engine.device import Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
@@ -21,7 +22,6 @@ from fencepost.model.membership import Membership
 from fencepost.model.outcome import (
     Duplicate,
     GroupReplaced,
-    Incomplete,
     NotMeasurable,
     Outcome,
     Reassigned,
@@ -239,14 +239,8 @@ class Detector:
         """What could not be decoded was not counted: minimums hold (S18)."""
         turn = self._turn
         at = max(judged_times(message, turn.now), default=turn.now)
-        memory = device.remember()
-        memory.incomplete = max(memory.incomplete, at)
-        for check, window in device.open_windows():
-            check.hold(window, at)
         reason = f"{len(message.rejected)} parts of a message could not be decoded"
-        turn.outcomes.append(
-            Incomplete(device_id=turn.device_id, event_name="", at=moment(at), reason=reason)
-        )
+        note_loss(device, turn, at, "", reason)
 
     def _watch_minimums(self, device: Device, missing: Sequence[str], since: int) -> None:
         for check in device.plan.minimums:

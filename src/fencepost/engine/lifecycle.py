@@ -1,17 +1,19 @@
 """
 The life of alerts: how findings open, join, move and end them (S20-S24).
 
-`apply`, `judge_again` and `act` are pure: they take the alerts of one identity (device, rule, value) and
-return those that changed. `AlertBook` keeps alerts in memory for those who have no store.
+`apply`, `recover`, `clear` and `act` are pure: they take the alerts of one identity (device, rule, value)
+and return those that changed. Edits of rules are in `rejudge`, alerts kept in memory in `book`.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
 from msgspec import structs
 
+from fencepost.engine.ranges import SHORTFALLS
 from fencepost.engine.rejudge import SUBJECTS
 from fencepost.engine.texts import described
 from fencepost.model.alert import TRANSITIONS, Action, Alert, Evidence, Extent, Facts, State
@@ -27,8 +29,6 @@ from fencepost.model.rule import (
 
 EVIDENCE = 10
 """Events that an alert keeps from its beginning, and as many from its end (S20)."""
-SHORTFALLS = 64
-"""Missed minimums that an alert remembers one by one, because late data may repair them."""
 QUIET = timedelta(hours=24)
 """How long a dismissed alert must be quiet before a recurrence is news (S21)."""
 REPAIRED = "late data repaired the minimum"
@@ -58,7 +58,7 @@ def apply(history: Sequence[Alert], finding: Finding) -> list[Alert]:
     """
     Return the alerts that a finding opens or changes.
 
-    `history` holds all alerts of the finding's identity, oldest ordinal first.
+    `history` holds the latest alerts of the finding's identity, oldest ordinal first.
     """
     standing = [alert for alert in history if _stands(alert)]
     joined = [alert for alert in standing if _takes(alert, finding)]
@@ -206,8 +206,6 @@ def _opened(history: Sequence[Alert], finding: Finding) -> Alert:
         alert_type=rule.row.alert_type,
         rule_type=rule.type,
         device_id=finding.device_id,
-        group=finding.group.name,
-        severity=rule.severity or rule.row.severity,
         state="Active",
         title=rule.row.alert_name,
         description="",
@@ -215,26 +213,36 @@ def _opened(history: Sequence[Alert], finding: Finding) -> Alert:
         data_source=finding.source,
         value=finding.value,
         count=finding.count,
-        min=getattr(rule, "min", None),
-        max=getattr(rule, "max", None),
-        window=getattr(rule, "window", None),
         started_at=finding.first_at,
         last_seen_at=finding.last_at,
         received_at=finding.received_at,
         certainty=finding.certainty,
         flags=finding.flags,
         evidence=() if finding.evidence is None else (finding.evidence,),
-        group_version=finding.group.version,
         ordinal=ordinal,
         previous_id=older.alert_id if older is not None else None,
         nearest_entry=finding.nearest_entry,
         allowing_entry=finding.allowing_entry,
         subjects=() if finding.subject is None else (finding.subject,),
+        **_terms(finding),
     )
     if not isinstance(rule, AllowlistRule | DenylistRule):
         alert = _measured(_with_violation(alert, finding))
     alert = _overtaken(alert, history, finding)
     return structs.replace(alert, description=described(alert, rule))
+
+
+def _terms(finding: Finding) -> dict[str, Any]:
+    """Return what a finding was judged by: after an edit the newest word holds (S24)."""
+    rule = finding.rule
+    return {
+        "group": finding.group.name,
+        "group_version": finding.group.version,
+        "severity": rule.severity or rule.row.severity,
+        "min": getattr(rule, "min", None),
+        "max": getattr(rule, "max", None),
+        "window": getattr(rule, "window", None),
+    }
 
 
 def _overtaken(alert: Alert, history: Sequence[Alert], finding: Finding) -> Alert:
@@ -256,12 +264,7 @@ def _extended(alert: Alert, finding: Finding, others: Sequence[Alert]) -> Alert:
         flags=tuple(sorted({*alert.flags, *finding.flags})),
         evidence=_kept((*alert.evidence, *((finding.evidence,) if finding.evidence else ()))),
         subjects=_with_subject(alert.subjects, finding.subject),
-        severity=finding.rule.severity or finding.rule.row.severity,
-        min=getattr(finding.rule, "min", None),
-        max=getattr(finding.rule, "max", None),
-        window=getattr(finding.rule, "window", None),
-        group=finding.group.name,
-        group_version=finding.group.version,
+        **_terms(finding),
     )
     if is_list:
         changed = structs.replace(
@@ -323,7 +326,6 @@ def _reopened(alert: Alert, rule: Rule, others: Sequence[Alert]) -> Alert:
 
 def _united(first: Alert, other: Alert) -> Alert:
     """Return the earlier alert with all that the later one had (S02)."""
-    is_over = first.ended_at is not None and other.ended_at is not None
     united = structs.replace(
         first,
         certainty="certain" if "certain" in (first.certainty, other.certainty) else "possible",
@@ -333,7 +335,7 @@ def _united(first: Alert, other: Alert) -> Alert:
         shortfalls=tuple(sorted({*first.shortfalls, *other.shortfalls}, key=lambda one: one.last_at)),
     )
     united = _measured(united)
-    if is_over and first.ended_at and other.ended_at:
+    if first.ended_at is not None and other.ended_at is not None:
         return structs.replace(united, ended_at=max(first.ended_at, other.ended_at))
     state = other.state if first.ended_at is not None else first.state
     return structs.replace(united, ended_at=None, state=state, reason=None)
@@ -357,6 +359,7 @@ def _with_subject(known: tuple[Facts, ...], subject: Facts | None) -> tuple[Fact
 
 
 def moved(alert: Alert, action: Action, reason: str | None, *, ended_at: datetime | None) -> Alert:
+    """Return the alert after an action that its state allows; KeyError for one that it does not."""
     return structs.replace(
         alert, state=TRANSITIONS[alert.state, action], reason=reason, ended_at=ended_at, ended_by=action
     )

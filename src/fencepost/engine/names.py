@@ -162,11 +162,6 @@ class ProcessList:
         self._bases = Likeness((_base(entry), entry) for entry in self.entries)
         self._whole = Likeness((entry, entry) for entry in self.entries)
 
-    @property
-    def hashed(self) -> bool:
-        """Whether any entry is a hash, so that hashes need to be asked at all."""
-        return bool(self._digests)
-
     def holds(self, path: str, digest: str | None = None) -> bool:
         """Return whether an entry means the program; `path` is canonical, `digest` that of the agent."""
         digest = digest.lower() if digest else None

@@ -104,8 +104,10 @@ def _fitting(lines: Iterable[str]) -> str:
     kept: dict[str, None] = {}
     room = ACCOUNTS
     for line in sorted(lines, key=len):
+        if "\n" in line:
+            continue  # no account has such a name, and it would read as two
         room -= len(line) + 1
-        if room < 0 or "\n" in line:
+        if room < 0:
             break
         kept[line] = None
     return "\n".join(kept)

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 MAPPED = 0xFFFF << 32
 MAPPED_LAST = MAPPED + 0xFFFF_FFFF
-HIGHEST = (1 << 128) - 1
 PORTS = 65536
 PROTOCOLS = ("tcp", "udp", "icmp")
 
