@@ -1,0 +1,65 @@
+"""
+What the journal holds: everything that was said to the detector, in the order in which it was said.
+
+The same entries in the same order give the same alerts: live, after a restart, and when all is rebuilt (S30).
+An entry's position is its number in the journal, counted from 1. All datetimes are aware UTC.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from fencepost.model.alert import Action
+from fencepost.model.rule import SecurityGroup
+
+
+class Received(Struct, frozen=True, array_like=True, gc=False, tag="message"):
+    """A device's message as it came; the device is who was authenticated, never what the body says."""
+
+    device_id: str
+    received_at: datetime
+    body: bytes
+
+
+class Ticked(Struct, frozen=True, array_like=True, gc=False, tag="tick"):
+    """Time alone had something to judge (S05)."""
+
+    at: datetime
+
+
+class GroupPut(Struct, frozen=True, array_like=True, tag="group"):
+    """A group was made or edited; its `version` counts the edits (S24)."""
+
+    group: SecurityGroup
+    at: datetime
+    actor: str
+
+
+class GroupDeleted(Struct, frozen=True, array_like=True, tag="no group"):
+    """A group was taken away; its devices go where their tags and ids say without it (S25)."""
+
+    name: str
+    at: datetime
+    actor: str
+
+
+class DeviceAssigned(Struct, frozen=True, array_like=True, tag="device"):
+    """A device was registered, or its twin tag `SecurityGroup` was set (S25)."""
+
+    device_id: str
+    tag: str | None
+    at: datetime
+    actor: str
+
+
+class AlertActed(Struct, frozen=True, array_like=True, tag="action"):
+    """A person moved an alert (S21)."""
+
+    alert_id: str
+    action: Action
+    at: datetime
+    actor: str
+    comment: str | None = None
+
+
+Entry = Received | Ticked | GroupPut | GroupDeleted | DeviceAssigned | AlertActed
