@@ -2,8 +2,9 @@
 Errors say who must act.
 
     FencepostError
-    ├── DeviceError     a device sent what cannot be read: kept, counted, never retried
-    └── OperatorError   a rule, a file or an option is wrong: named with file, line and path
+    ├── DeviceError        a device sent what cannot be read: kept, counted, never retried
+    ├── OperatorError      a rule, a file or an option is wrong: named with file, line and path
+    └── StoreUnavailable   a database cannot be reached now: tried again, nothing is lost meanwhile
 
 Anything else that is raised is a fault of ours and is not caught on the way up.
 """
@@ -49,3 +50,7 @@ class OperatorError(FencepostError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class StoreUnavailable(FencepostError):  # noqa: N818 - a state of the world, not somebody's error
+    """The control store cannot be reached at the moment; the same call may succeed later."""
