@@ -20,8 +20,9 @@ class AlertBook:
 
     def __init__(self, alerts: Iterable[Alert] = ()) -> None:
         self._by_identity: dict[Identity, list[Alert]] = {}
+        self._by_device: dict[str, list[Identity]] = {}
         for alert in sorted(alerts, key=lambda one: one.ordinal):
-            self._by_identity.setdefault(identity_of(alert), []).append(alert)
+            self._history(identity_of(alert)).append(alert)
 
     def apply(self, outcome: Outcome) -> list[Alert]:
         """Return the alerts that an outcome opened or changed; most outcomes change none."""
@@ -53,11 +54,12 @@ class AlertBook:
         return self._by_identity.get((outcome.device_id, outcome.rule_type, None), [])[-RECENT:]
 
     def _judge_again(self, group: SecurityGroup, at: datetime, device_id: str | None = None) -> list[Alert]:
+        identities = self._by_identity if device_id is None else self._by_device.get(device_id, ())
+        name = group.name.casefold()
         changed = []
-        for alerts in self._by_identity.values():
-            for alert in alerts:
-                of_group = alert.group.casefold() == group.name.casefold()
-                of_edit = of_group if device_id is None else alert.device_id == device_id
+        for identity in identities:
+            for alert in self._by_identity[identity]:
+                of_edit = device_id is not None or alert.group.casefold() == name
                 if of_edit and (moved := self._moved_by(alert, group, at, device_id)) is not None:
                     changed.append(moved)
         return self._put(changed)
@@ -74,9 +76,16 @@ class AlertBook:
         stays = judge_again(alert, group, at) or alert
         return structs.replace(stays, group=group.name, group_version=group.version)
 
+    def _history(self, identity: Identity) -> list[Alert]:
+        history = self._by_identity.get(identity)
+        if history is None:
+            history = self._by_identity[identity] = []
+            self._by_device.setdefault(identity[0], []).append(identity)
+        return history
+
     def _put(self, changed: list[Alert]) -> list[Alert]:
         for alert in changed:
-            alerts = self._by_identity.setdefault(identity_of(alert), [])
+            alerts = self._history(identity_of(alert))
             places = range(len(alerts) - 1, -1, -1)
             place = next((place for place in places if alerts[place].ordinal == alert.ordinal), None)
             if place is None:

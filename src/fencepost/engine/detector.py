@@ -52,15 +52,16 @@ class Detector:
         self._compile()
 
     @classmethod
-    def build(cls, groups: Iterable[SecurityGroup], snapshot: bytes = b"") -> "Detector":
+    def build(cls, groups: Iterable[SecurityGroup] | None, snapshot: bytes = b"") -> "Detector":
         """
         Return a detector for these groups that goes on where the snapshot was taken.
 
         Where the groups are not those of the snapshot, they were edited while it lay: `edits` holds what
-        follows from that. Raises ValueError for bytes that are no snapshot of this version.
+        follows from that; None stands for those of the snapshot. Raises ValueError for bytes that are no
+        snapshot of this version.
         """
         if not snapshot:
-            return cls(groups)
+            return cls(groups or ())
         content = unpack(snapshot)
         detector = cls(content.groups)
         detector._now = content.now
@@ -69,7 +70,8 @@ class Detector:
             device = detector._enrol(device_id, tag)
             restore(device, detector._plan_for)
             detector._schedule(device_id, device)
-        detector.edits = detector._adopt(tuple(groups), moment(content.now))
+        if groups is not None:
+            detector.edits = detector._adopt(tuple(groups), moment(content.now))
         return detector
 
     def _adopt(self, groups: tuple[SecurityGroup, ...], at: datetime) -> list[Outcome]:
@@ -192,6 +194,14 @@ class Detector:
     def device_ids(self) -> Iterable[str]:
         """Return the devices that the detector knows, those from which nothing has come last."""
         return (*self._devices, *self._silent)
+
+    def knows(self, device_id: str) -> bool:
+        """Return whether a device has been heard of, by a message or by its owner."""
+        return device_id in self._devices or device_id in self._silent
+
+    def groups(self) -> tuple[SecurityGroup, ...]:
+        """Return the groups in force, in the order in which they were made."""
+        return tuple(self._groups.values())
 
     def group_of(self, device_id: str) -> SecurityGroup:
         """Return the group that judges a device, known or not."""

@@ -16,6 +16,8 @@ from fencepost.model.rule import SecurityGroup
 TallyKind = Literal[
     "late", "beyond_horizon", "skewed", "duplicate", "incomplete", "possible", "rejected", "unassigned", "gap"
 ]
+Step = Action | Literal["open", "merge", "repair"]
+"""What moves an alert: an action of the table of transitions, or what opens it, joins it to another, undoes it."""
 ENGINE = "fencepost"
 """The actor of what nobody did by hand."""
 
@@ -27,7 +29,7 @@ class AlertChange(Struct, frozen=True, kw_only=True):
     position: int
     at: datetime
     actor: str
-    action: Action | Literal["open", "merge", "repair"]
+    action: Step
     before: State | None
     after: State
     reason: str | None = None
@@ -118,7 +120,7 @@ class Changes(Struct, kw_only=True):
     One commit: all that the entries after position `after` up to and including `position` led to.
 
     `alerts` holds each changed alert once, as it is in the end, with the position of the entry that
-    changed it last.
+    changed it last. Groups are deleted before others are put.
     """
 
     after: int

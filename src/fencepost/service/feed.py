@@ -1,0 +1,57 @@
+"""The feed of changed alerts, for whoever listens at the moment; the rest is read from the control store."""
+
+import asyncio
+from collections.abc import Sequence
+
+from fencepost.model.alert import Alert
+
+ROOM = 1000
+"""Changes that a listener may lag behind before it is cut off and has to resume."""
+LISTENERS = 1000
+
+
+class Listener:
+    """One who listens: `changes` yields alerts with their positions, None when it was cut off."""
+
+    def __init__(self) -> None:
+        self.changes: asyncio.Queue[tuple[Alert, int] | None] = asyncio.Queue(ROOM + 1)
+        self.cut_off = False
+
+
+class Feed:
+    """Hands changes to all listeners; one who does not keep up delays nobody."""
+
+    def __init__(self) -> None:
+        self._listeners: set[Listener] = set()
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def listen(self) -> Listener | None:
+        """Return a new listener, None where there are too many already."""
+        if len(self._listeners) >= LISTENERS:
+            return None
+        listener = Listener()
+        self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+
+    def publish(self, changes: Sequence[tuple[Alert, int]]) -> None:
+        for listener in tuple(self._listeners):
+            for change in changes:
+                if listener.changes.qsize() >= ROOM:
+                    self._cut_off(listener)
+                    break
+                listener.changes.put_nowait(change)
+
+    def close(self) -> None:
+        """End all listening."""
+        for listener in tuple(self._listeners):
+            self._cut_off(listener)
+
+    def _cut_off(self, listener: Listener) -> None:
+        listener.cut_off = True
+        self.leave(listener)
+        listener.changes.put_nowait(None)

@@ -1,0 +1,75 @@
+"""One journal entry and the detector: the same step live, after a restart, and when all is rebuilt (S30)."""
+
+import logging
+
+from msgspec import Struct
+
+from fencepost.engine.detector import Detector
+from fencepost.model.entry import (
+    AlertActed,
+    DeviceAssigned,
+    Entry,
+    GroupDeleted,
+    GroupPut,
+    Received,
+    Ticked,
+)
+from fencepost.model.errors import DeviceError
+from fencepost.model.event import SecurityMessage
+from fencepost.model.outcome import Outcome
+from fencepost.wire.message import decode
+
+INTERNAL = "internal fault: the message could not be judged, it is kept and the fault is in the log"
+
+_log = logging.getLogger(__name__)
+
+Decoded = SecurityMessage | DeviceError | None
+"""What is known of a message's body: what it says, why it cannot be read, or nothing yet."""
+
+
+class Judged(Struct, frozen=True):
+    """An entry, what its message says (or why it cannot be read), and what followed."""
+
+    position: int
+    entry: Entry
+    outcomes: list[Outcome]
+    decoded: Decoded = None
+
+
+def understand(body: bytes) -> SecurityMessage | DeviceError:
+    """Return what a message says, or why nothing of it can be used (S31)."""
+    try:
+        return decode(body)
+    except DeviceError as error:
+        return error
+
+
+def judge(detector: Detector, position: int, entry: Entry, decoded: Decoded = None) -> Judged:
+    """Say an entry to the detector; a message is decoded unless it has been already."""
+    match entry:
+        case Received():
+            return _judge_message(detector, position, entry, decoded)
+        case Ticked():
+            outcomes = detector.tick(entry.at)
+        case GroupPut():
+            outcomes = detector.replace_group(entry.group, entry.at)
+        case GroupDeleted():
+            outcomes = detector.remove_group(entry.name, entry.at)
+        case DeviceAssigned():
+            outcomes = detector.assign(entry.device_id, entry.tag, entry.at)
+        case AlertActed():
+            outcomes = []
+    return Judged(position, entry, outcomes)
+
+
+def _judge_message(detector: Detector, position: int, entry: Received, decoded: Decoded) -> Judged:
+    said = understand(entry.body) if decoded is None else decoded
+    if isinstance(said, DeviceError):
+        return Judged(position, entry, [], said)
+    try:
+        outcomes = detector.receive(entry.device_id, said, entry.received_at)
+    except Exception:  # noqa: BLE001 - whatever it is, it is ours
+        # a message that we cannot bear would stop the stream at every restart anew (S31)
+        _log.exception("internal fault: the message at position %d could not be judged", position)
+        return Judged(position, entry, [], DeviceError(INTERNAL))
+    return Judged(position, entry, outcomes, said)

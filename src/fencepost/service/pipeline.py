@@ -1,0 +1,273 @@
+"""
+The one loop: what has been journalled is judged, committed and published, in order (S30).
+
+The loop lives on the event loop and does the work in one thread of its own. What waits is bounded:
+when the control store or the processor cannot keep up, senders are made to wait, then told to come later.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Protocol
+
+from msgspec import Struct
+
+from fencepost.model.entry import Entry, Received, Ticked
+from fencepost.model.errors import FencepostError
+from fencepost.service.feed import Feed
+from fencepost.service.judge import Decoded
+from fencepost.service.processor import Processed, Processor, Stopped
+
+BATCH = 1024
+"""Entries of one commit."""
+PATIENCE = 2.0
+"""Seconds that a sender waits for room before it is told to come later."""
+BETWEEN_TICKS = timedelta(milliseconds=250)
+LONGEST_SLEEP = 1.0
+OVERHEAD = 500
+"""Bytes that an entry costs besides its body."""
+
+_log = logging.getLogger(__name__)
+
+
+class Busy(FencepostError):  # noqa: N818 - a state, not somebody's error
+    """There is no room now: the sender is to come again after `retry_after` seconds."""
+
+    def __init__(self, reason: str, retry_after: int = 1) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class Item(Struct, eq=False):
+    """An entry on its way; `done` is resolved with nothing when it is committed, or with its refusal."""
+
+    entry: Entry
+    decoded: Decoded = None
+    done: "asyncio.Future[None] | None" = None
+
+    @property
+    def size(self) -> int:
+        return OVERHEAD + (len(self.entry.body) if isinstance(self.entry, Received) else 0)
+
+
+class Commits(Protocol):
+    """The group commit of the journal."""
+
+    async def append(self, items: Sequence[Item]) -> int:
+        """Return the position of the first item once all are on disk; raises OSError."""
+
+
+TakeSnapshot = Callable[[Processor], Callable[[], None]]
+"""Takes a snapshot of the processor at once, and returns what writes it down, in any thread."""
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """How much may wait, in bytes, and how often a snapshot is due: after a time or a number of entries."""
+
+    queue_bytes: int = 64 << 20
+    snapshot_interval: timedelta = timedelta(minutes=5)
+    snapshot_entries: int = 150_000
+
+
+class Pipeline:
+    """
+    Takes entries, makes them durable, and lets the processor do the rest.
+
+    `clock` gives receive times, aware UTC. `commits` is to be set before anything is submitted: its
+    callback is `committed`.
+    """
+
+    commits: Commits
+
+    def __init__(
+        self,
+        processor: Processor,
+        feed: Feed,
+        take_snapshot: TakeSnapshot,
+        *,
+        clock: Callable[[], datetime],
+        stopping: Event,
+        pace: Pace,
+    ) -> None:
+        self.processor = processor
+        self.feed = feed
+        self._take_snapshot = take_snapshot
+        self._clock = clock
+        self._stopping = stopping
+        self._pace = pace
+        self._queue: deque[tuple[int, Item]] = deque()
+        self._waiting = 0
+        self._room = asyncio.Event()
+        self._work = asyncio.Event()
+        self._worker = ThreadPoolExecutor(1, "fencepost-processor")
+        self._snapshot_at = clock()
+        self._snapshot_position = processor.position
+        self._writing: asyncio.Task[None] | None = None
+        self._ended = False
+        self.journal_trouble: str | None = None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return the bytes of what was taken and is not committed yet."""
+        return self._waiting
+
+    @property
+    def waiting_entries(self) -> int:
+        return len(self._queue)
+
+    async def submit(self, items: Sequence[Item]) -> int:
+        """
+        Return the position of the first of the items when all are on disk: now they may be acknowledged.
+
+        Raises Busy where there is no room, on the disk or behind it; then none of them is kept.
+        """
+        size = sum(item.size for item in items)
+        await self._wait_for_room(size)
+        self._waiting += size
+        try:
+            first = await asyncio.shield(self._append(items, size))
+        except OSError as error:
+            raise Busy(f"the journal cannot be written: {error.strerror or error}", 5) from error
+        return first
+
+    async def _append(self, items: Sequence[Item], size: int) -> int:
+        try:
+            first = await self.commits.append(items)
+        except OSError as error:
+            self._give_back(size)
+            if self.journal_trouble is None:
+                _log.error("the journal cannot be written: %s", error)
+            self.journal_trouble = error.strerror or str(error)
+            raise
+        if self.journal_trouble is not None:
+            _log.warning("the journal can be written again")
+            self.journal_trouble = None
+        return first
+
+    async def carry_out(self, entry: Entry) -> int:
+        """
+        Return an entry's position when it is committed with all that follows from it.
+
+        Raises Busy as `submit` does, and OperatorError for an action that is not allowed.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        position = await self.submit([Item(entry, done=done)])
+        await done
+        return position
+
+    def committed(self, first: int, items: Sequence[Item]) -> None:
+        """Take items over from the journal, in order: the callback of its group commit."""
+        self._queue.extend(enumerate(items, first))
+        self._work.set()
+
+    async def run(self) -> None:
+        """Process what is journalled until `stop`; ends with an exception only for a fault of ours."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            while not (self._ended and not self._queue):
+                await self._work.wait()
+                self._work.clear()
+                while self._queue:
+                    await self._process_some()
+                    self._snapshot_if_due()
+        except Stopped:
+            _log.warning("ending while the control store is away: the journal holds the rest")
+        finally:
+            ticking.cancel()
+
+    async def stop(self) -> None:
+        """Let `run` end when all is processed that has been journalled."""
+        self._ended = True
+        self._work.set()
+
+    async def close(self) -> None:
+        """Write a last snapshot and let the threads go; to be called when `run` has ended."""
+        if self._writing is not None:
+            await self._writing
+        if not self._queue and self.processor.position > self._snapshot_position:
+            await self._write_snapshot()
+        self.feed.close()
+        self._worker.shutdown()
+
+    async def _process_some(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        first = batch[0][0]
+        entries = [(item.entry, item.decoded) for _, item in batch]
+        loop = asyncio.get_running_loop()
+        try:
+            processed = await loop.run_in_executor(self._worker, self.processor.process, first, entries)
+        except Stopped:
+            self._queue.extendleft(reversed(batch))
+            raise
+        self.feed.publish(processed.alerts)
+        _answer(batch, processed)
+        self._give_back(sum(item.size for _, item in batch))
+
+    async def _tick(self) -> None:
+        """Journal the passing of time whenever it alone has something to judge (S05)."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = await loop.run_in_executor(self._worker, self.processor.detector.next_wakeup)
+            now = self._clock()
+            if due is not None and due <= now:
+                try:
+                    await self.carry_out(Ticked(now))
+                except Busy:
+                    await asyncio.sleep(LONGEST_SLEEP)
+                due = now + BETWEEN_TICKS
+            pause = (due - now).total_seconds() if due is not None else LONGEST_SLEEP
+            await asyncio.sleep(min(max(pause, BETWEEN_TICKS.total_seconds()), LONGEST_SLEEP))
+
+    def _snapshot_if_due(self) -> None:
+        entries = self.processor.position - self._snapshot_position
+        elapsed = self._clock() - self._snapshot_at
+        is_due = entries >= self._pace.snapshot_entries or (
+            entries and elapsed >= self._pace.snapshot_interval
+        )
+        if is_due and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.create_task(self._write_snapshot())
+
+    async def _write_snapshot(self) -> None:
+        """A snapshot that cannot be written makes the next restart longer, no more."""
+        self._snapshot_at, self._snapshot_position = self._clock(), self.processor.position
+        loop = asyncio.get_running_loop()
+        write = await loop.run_in_executor(self._worker, self._take_snapshot, self.processor)
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            _log.error("a snapshot cannot be written: %s", error)
+
+    async def _wait_for_room(self, size: int) -> None:
+        if self._has_room(size):
+            return
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not self._has_room(size):
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            reason = self.processor.trouble or "more arrives than can be processed"
+            raise Busy(f"no room: {reason}") from None
+
+    def _has_room(self, size: int) -> bool:
+        return not self._waiting or self._waiting + size <= self._pace.queue_bytes
+
+    def _give_back(self, size: int) -> None:
+        self._waiting -= size
+        self._room.set()
+
+
+def _answer(batch: Sequence[tuple[int, Item]], processed: Processed) -> None:
+    for position, item in batch:
+        if item.done is None or item.done.done():
+            continue
+        refusal = processed.refused.get(position)
+        if refusal is None:
+            item.done.set_result(None)
+        else:
+            item.done.set_exception(refusal)
