@@ -16,6 +16,7 @@ KEYS = [
     "rule_type",
     "device_id",
     "group",
+    "group_version",
     "severity",
     "state",
     "title",
@@ -29,8 +30,14 @@ KEYS = [
     "window",
     "started_at",
     "last_seen_at",
+    "received_at",
+    "ended_at",
+    "reason",
     "certainty",
     "flags",
+    "nearest_entry",
+    "allowing_entry",
+    "previous_id",
     "evidence",
 ]
 GROUPS = """

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from fencepost.cli.output import encoded, iso_duration, labelled, printable
+from fencepost.cli.output import encoded, labelled, printable
 from fencepost.config.durations import parse_duration
+from fencepost.model.duration import iso_duration
 
 
 @pytest.mark.parametrize(

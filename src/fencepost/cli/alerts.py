@@ -7,8 +7,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fencepost.cli.output import iso_duration, printable
+from fencepost.cli.output import printable
 from fencepost.model.alert import Alert, Evidence
+from fencepost.model.duration import iso_duration
 
 _COLOURS = {"High": "bold red", "Medium": "yellow", "Low": "cyan", "Informational": "dim"}
 _OPENINGS = ("Custom alert - ", "the ", "an ")
@@ -25,36 +26,6 @@ _COLUMNS: dict[str, dict[str, Any]] = {
     "Last seen": {"min_width": 8},
     "Flags": {"min_width": 6},
 }
-_COPIED = (
-    "alert_id",
-    "alert_type",
-    "rule_type",
-    "device_id",
-    "group",
-    "severity",
-    "state",
-    "title",
-    "description",
-    "remediation",
-    "data_source",
-    "value",
-    "count",
-    "min",
-    "max",
-)
-
-
-def fields_of(alert: Alert) -> dict[str, Any]:
-    """Return exactly the members that a line of `detect --json` has."""
-    return {
-        **{name: getattr(alert, name) for name in _COPIED},
-        "window": iso_duration(alert.window) if alert.window is not None else None,
-        "started_at": alert.started_at,
-        "last_seen_at": alert.last_seen_at,
-        "certainty": alert.certainty,
-        "flags": alert.flags,
-        "evidence": alert.evidence,
-    }
 
 
 def title_of(alert: Alert) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fencepost.cli import options
-from fencepost.cli.alerts import details_of, fields_of, table_of
+from fencepost.cli.alerts import details_of, table_of
 from fencepost.cli.options import (
     DeviceFrom,
     DeviceFromOption,
@@ -21,6 +21,7 @@ from fencepost.cli.output import console, labelled, plural, say, write_lines
 from fencepost.cli.summary import summary_of
 from fencepost.config.groups import load_groups
 from fencepost.model.alert import Alert
+from fencepost.model.alert_view import view_of
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.service.replay import Replay
 from fencepost.sources.files import Record, Unreadable
@@ -91,7 +92,7 @@ def run(replay: Replay, records: Iterator[Record | Unreadable]) -> None:
 
 def report(replay: Replay, alerts: list[Alert], *, as_json: bool, details: bool) -> None:
     if as_json:
-        write_lines(map(fields_of, alerts))
+        write_lines(map(view_of, alerts))
     elif alerts:
         _show(alerts[:MOST_ROWS], details=details)
         if len(alerts) > MOST_ROWS:

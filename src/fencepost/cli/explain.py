@@ -9,11 +9,12 @@ from msgspec import to_builtins
 from fencepost.cli import options
 from fencepost.cli.alerts import count_of, title_of
 from fencepost.cli.options import DeviceFrom, DeviceFromOption, GroupsOption, JsonOption, LimitOption, Paths
-from fencepost.cli.output import Lines, iso_duration, plural, printable, say
+from fencepost.cli.output import Lines, plural, printable, say
 from fencepost.cli.summary import summary_of
 from fencepost.config.groups import load_groups
 from fencepost.model.alert import Alert
 from fencepost.model.catalog import CATALOG
+from fencepost.model.duration import iso_duration
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.rule import Rule, SecurityGroup
 from fencepost.service.explain import Explainer, Explanation

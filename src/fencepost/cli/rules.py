@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from fencepost.cli import explain
 from fencepost.cli.options import JsonOption
-from fencepost.cli.output import complain, iso_duration, plural, printable, progress, say, write_lines
+from fencepost.cli.output import complain, plural, printable, progress, say, write_lines
 from fencepost.config.groups import GroupsFile, load_groups
 from fencepost.config.rule_tests import RuleTest, messages_of, mismatches
+from fencepost.model.duration import iso_duration
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.rule import (
     AllowlistRule,

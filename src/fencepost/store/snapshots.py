@@ -68,15 +68,18 @@ class Snapshots:
 
 def _read(path: Path) -> Snapshot | None:
     try:
-        content = path.read_bytes()
-        body = content[HEAD:]
-        if content[: len(MAGIC)] != MAGIC or crc32(body) != int.from_bytes(content[len(MAGIC) : HEAD], "big"):
-            raise ValueError("the checksum does not match")
-        plain = zstandard.ZstdDecompressor().decompress(body, max_output_size=LARGEST)
+        plain = zstandard.ZstdDecompressor().decompress(_checked(path.read_bytes()), max_output_size=LARGEST)
         return msgspec.msgpack.decode(plain, type=Snapshot)
     except (OSError, ValueError, zstandard.ZstdError, msgspec.MsgspecError) as error:
         _log.warning("the snapshot %s cannot be used, an older one or the journal is: %s", path.name, error)
         return None
+
+
+def _checked(content: bytes) -> bytes:
+    body = content[HEAD:]
+    if content[: len(MAGIC)] != MAGIC or crc32(body) != int.from_bytes(content[len(MAGIC) : HEAD], "big"):
+        raise ValueError("the checksum does not match")
+    return body
 
 
 def _sync_folder(folder: Path) -> None:
