@@ -21,6 +21,15 @@ class Received(Struct, frozen=True, array_like=True, gc=False, tag="message"):
     body: bytes
 
 
+class TurnedAway(Struct, frozen=True, array_like=True, gc=False, tag="turned away"):
+    """A device's message that is not kept, for it is larger than any may be: `size` in bytes."""
+
+    device_id: str
+    received_at: datetime
+    size: int
+    reason: str
+
+
 class Ticked(Struct, frozen=True, array_like=True, gc=False, tag="tick"):
     """Time alone had something to judge (S05)."""
 
@@ -62,4 +71,4 @@ class AlertActed(Struct, frozen=True, array_like=True, tag="action"):
     comment: str | None = None
 
 
-Entry = Received | Ticked | GroupPut | GroupDeleted | DeviceAssigned | AlertActed
+Entry = Received | TurnedAway | Ticked | GroupPut | GroupDeleted | DeviceAssigned | AlertActed

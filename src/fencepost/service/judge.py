@@ -13,6 +13,7 @@ from fencepost.model.entry import (
     GroupPut,
     Received,
     Ticked,
+    TurnedAway,
 )
 from fencepost.model.errors import DeviceError
 from fencepost.model.event import SecurityMessage
@@ -57,7 +58,7 @@ def judge(detector: Detector, position: int, entry: Entry, decoded: Decoded = No
             outcomes = detector.remove_group(entry.name, entry.at)
         case DeviceAssigned():
             outcomes = detector.assign(entry.device_id, entry.tag, entry.at)
-        case AlertActed():
+        case AlertActed() | TurnedAway():
             outcomes = []
     return Judged(position, entry, outcomes)
 

@@ -22,6 +22,7 @@ from fencepost.model.entry import (
     GroupPut,
     Received,
     Ticked,
+    TurnedAway,
 )
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
@@ -114,6 +115,8 @@ class _Commit:
         match judged.entry:
             case Received():
                 self._refuse(judged, judged.entry)
+            case TurnedAway():
+                self._turn_away(judged.position, judged.entry)
             case AlertActed():
                 self._act(judged, judged.entry)
             case GroupPut() | GroupDeleted() | DeviceAssigned():
@@ -190,6 +193,10 @@ class _Commit:
         number = len(rows) + rows[-1].more
         self._tallies.add(entry.device_id, "rejected", subject, entry.received_at, detail, number)
 
+    def _turn_away(self, position: int, entry: TurnedAway) -> None:
+        detail = {"reason": entry.reason, "size": entry.size, "position": position}
+        self._tallies.add(entry.device_id, "rejected", "turned away", entry.received_at, detail)
+
     def _audit(self, position: int, entry: GroupPut | GroupDeleted | DeviceAssigned, moved: int) -> None:
         before, after = self._group_edit(entry)
         self.changes.audit.append(
@@ -229,7 +236,7 @@ class _Commit:
 
 def time_of(entry: Entry) -> datetime:
     """Return when an entry was said."""
-    return entry.received_at if isinstance(entry, Received) else entry.at
+    return entry.received_at if isinstance(entry, Received | TurnedAway) else entry.at
 
 
 def not_there(alert_id: str) -> OperatorError:

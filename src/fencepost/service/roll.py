@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec import structs
 
-from fencepost.model.entry import DeviceAssigned, Received
+from fencepost.model.entry import DeviceAssigned, Received, TurnedAway
 from fencepost.model.errors import DeviceError
 from fencepost.model.record import DeviceRecord
 from fencepost.service.judge import Judged
@@ -38,7 +38,7 @@ class Roll:
     def take(self, judged: Judged) -> None:
         """Count an entry for its device, unless the store has counted it."""
         entry = judged.entry
-        if not isinstance(entry, Received | DeviceAssigned):
+        if not isinstance(entry, Received | TurnedAway | DeviceAssigned):
             return
         if self._counted and judged.position <= self._counted.get(entry.device_id, 0):
             return
@@ -61,7 +61,7 @@ class Roll:
         return len(self._waiting)
 
 
-def _heard(judged: Judged, entry: Received) -> DeviceRecord:
+def _heard(judged: Judged, entry: Received | TurnedAway) -> DeviceRecord:
     at, said = entry.received_at, judged.decoded
     record = DeviceRecord(
         device_id=entry.device_id,
@@ -71,7 +71,7 @@ def _heard(judged: Judged, entry: Received) -> DeviceRecord:
         last_seen_at=at,
         messages=1,
     )
-    if isinstance(said, DeviceError):
+    if isinstance(said, DeviceError) or isinstance(entry, TurnedAway):
         return structs.replace(record, rejected=1)
     if said is None:
         return record

@@ -1,0 +1,135 @@
+"""`/v1/alerts`: what is wrong, what happened to it, and what people do about it."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from litestar import Request, get, post
+from litestar.params import Parameter
+from msgspec import Struct
+
+from fencepost.model.alert import State
+from fencepost.model.alert_view import AlertView, view_of
+from fencepost.model.catalog import Severity
+from fencepost.model.errors import OperatorError
+from fencepost.model.page import AlertFilter
+from fencepost.model.record import AlertChange
+from fencepost.service.commands import Conflict, Missing
+from fencepost.web.api.access import actor_of, requires
+from fencepost.web.api.documented import After, Limit, problems_of
+from fencepost.web.api.service import Service
+
+MOST_COMMENT = 2000
+Text = Annotated[str | None, Parameter(max_length=2000)]
+
+
+class Alerts(Struct, frozen=True):
+    """A page of alerts, the latest first violation first; `next` is null on the last page."""
+
+    items: list[AlertView]
+    next: str | None
+
+
+class AlertWithHistory(Struct, frozen=True):
+    """An alert and each step of its life."""
+
+    alert: AlertView
+    history: list[AlertChange]
+
+
+class Comment(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why somebody does something."""
+
+    comment: str | None = None
+
+
+@get(
+    "/v1/alerts",
+    guards=[requires("administrator")],
+    operation_id="listAlerts",
+    summary="List alerts.",
+    responses=problems_of(400, 401, 403, 503),
+    tags=["alerts"],
+)
+async def list_alerts(
+    request: Request[Any, Any, Any],
+    state: list[State] | None = None,
+    severity: list[Severity] | None = None,
+    device_id: Text = None,
+    group: Text = None,
+    rule_type: Text = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    text: Text = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> Alerts:
+    """
+    Return alerts that fit all that is asked for, the latest first.
+
+    `since` and `until` bound the time of the latest violation, `text` is looked for in values and device ids.
+    """
+    service: Service = request.app.state.service
+    wanted = AlertFilter(
+        states=frozenset(state or ()),
+        severities=frozenset(severity or ()),
+        device_id=device_id,
+        group=group,
+        rule_type=rule_type,
+        since=since,
+        until=until,
+        text=text,
+    )
+    page = await asyncio.to_thread(service.store.alerts, wanted, after=after, limit=limit)
+    return Alerts([view_of(alert) for alert in page.items], page.after)
+
+
+@get(
+    "/v1/alerts/{alert_id:str}",
+    guards=[requires("administrator")],
+    operation_id="getAlert",
+    summary="Get an alert and its history.",
+    responses=problems_of(401, 403, 404, 503),
+    tags=["alerts"],
+)
+async def get_alert(request: Request[Any, Any, Any], alert_id: str) -> AlertWithHistory:
+    """Return one alert with each step of its life."""
+    return await _alert(request.app.state.service, alert_id)
+
+
+@post(
+    "/v1/alerts/{alert_id:str}/{action:str}",
+    guards=[requires("administrator")],
+    operation_id="actOnAlert",
+    summary="Move an alert by hand.",
+    responses=problems_of(400, 401, 403, 404, 409, 413, 503),
+    tags=["alerts"],
+    status_code=200,
+)
+async def act_on_alert(
+    request: Request[Any, Any, Any],
+    alert_id: str,
+    action: Literal["start", "resolve", "dismiss", "activate"],
+    data: Comment | None = None,
+) -> AlertWithHistory:
+    """
+    Start work on an alert, resolve, dismiss or activate it.
+
+    Dismissed means known: recurrences count silently until it has been quiet for a day.
+    """
+    service: Service = request.app.state.service
+    await _alert(service, alert_id)
+    comment = data.comment[:MOST_COMMENT] if data is not None and data.comment else None
+    try:
+        await service.commands.act(alert_id, action, actor_of(request), comment)
+    except OperatorError as error:
+        raise Conflict(error.problems[0].reason) from None
+    return await _alert(service, alert_id)
+
+
+async def _alert(service: Service, alert_id: str) -> AlertWithHistory:
+    alert = await asyncio.to_thread(service.store.alert, alert_id)
+    if alert is None:
+        raise Missing("there is no such alert")
+    history = await asyncio.to_thread(service.store.changes_of, alert_id)
+    return AlertWithHistory(view_of(alert), history)

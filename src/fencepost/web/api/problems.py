@@ -1,0 +1,110 @@
+"""Errors as RFC 9457 problem details: what is wrong, and what to do next."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from msgspec import Struct, json
+
+from fencepost.model.errors import OperatorError, StoreUnavailable
+from fencepost.service.commands import Conflict, Missing
+from fencepost.service.pipeline import Busy
+
+PROBLEM_JSON = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+
+class Fault(Struct, frozen=True):
+    """One thing that is wrong with a request: the path of the member, and why."""
+
+    path: str
+    reason: str
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """An answer that is an error (RFC 9457)."""
+
+    status: int
+    title: str
+    detail: str
+    type: str = "about:blank"
+    problems: tuple[Fault, ...] = ()
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """A request that is answered with a problem."""
+
+    def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+
+
+def response(
+    status: int, detail: str, problems: Sequence[Fault] = (), headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    """Return an error as an answer."""
+    problem = Problem(status=status, title=HTTPStatus(status).phrase, detail=detail, problems=tuple(problems))
+    return Response(json.encode(problem), status_code=status, media_type=PROBLEM_JSON, headers=headers or {})
+
+
+def on_refused(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
+    return response(error.status, error.detail, headers=error.headers)
+
+
+def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Litestar's own: unknown paths, methods, and parameters that do not fit."""
+    faults = [_fault(one) for one in error.extra] if isinstance(error.extra, list) else []
+    headers = dict(error.headers or {})
+    return response(error.status_code, error.detail, faults, headers)
+
+
+def on_operator(_: Request[Any, Any, Any], error: OperatorError) -> Response[bytes]:
+    faults = [Fault(one.path, one.reason) for one in error.problems]
+    detail = "; ".join(str(one) for one in error.problems[:3])
+    return response(400, detail, faults)
+
+
+def on_missing(_: Request[Any, Any, Any], error: Missing) -> Response[bytes]:
+    return response(404, str(error))
+
+
+def on_conflict(_: Request[Any, Any, Any], error: Conflict) -> Response[bytes]:
+    return response(409, str(error))
+
+
+def on_busy(_: Request[Any, Any, Any], error: Busy) -> Response[bytes]:
+    return response(503, error.reason, headers={"Retry-After": str(error.retry_after)})
+
+
+def on_store(_: Request[Any, Any, Any], error: StoreUnavailable) -> Response[bytes]:
+    return response(503, f"the control store cannot be reached: {error}", headers={"Retry-After": "5"})
+
+
+def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A fault of ours is loud in the log and says nothing to strangers."""
+    _log.error("internal fault in %s %s", request.method, request.url.path, exc_info=error)
+    return response(500, "an internal fault: it is in the service's log")
+
+
+HANDLERS: dict[Any, Any] = {
+    Refused: on_refused,
+    HTTPException: on_http,
+    OperatorError: on_operator,
+    Missing: on_missing,
+    Conflict: on_conflict,
+    Busy: on_busy,
+    StoreUnavailable: on_store,
+    Exception: on_fault,
+}
+
+
+def _fault(extra: Any) -> Fault:
+    if isinstance(extra, dict):
+        return Fault(str(extra.get("key", "")), str(extra.get("message", "")))
+    return Fault("", str(extra))
