@@ -28,6 +28,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "store": frozenset({"model", "*"}),
     "notify": frozenset({"model", "*"}),
     "query": frozenset({"store", "model", "*"}),
+    "setup": frozenset({"model", "*"}),
     "service": frozenset({"engine", "wire", "model", "msgspec"}),
     "gateway": frozenset({"service", "wire", "model", "*"}),
     "web": frozenset({"service", "query", "model", "*"}),

@@ -7,6 +7,7 @@ when the control store or the processor cannot keep up, senders are made to wait
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fencepost.model.entry import Entry, Received, Ticked
 from fencepost.model.errors import FencepostError
@@ -49,6 +50,7 @@ class Item(Struct, eq=False):
     entry: Entry
     decoded: Decoded = None
     done: "asyncio.Future[None] | None" = None
+    since: float = field(default_factory=time.perf_counter)
 
     @property
     def size(self) -> int:
@@ -78,7 +80,8 @@ class Pipeline:
     """
     Takes entries, makes them durable, and lets the processor do the rest.
 
-    `clock` gives receive times, aware UTC. `commits` is to be set before anything is submitted: its
+    `clock` gives receive times, aware UTC. `delayed` hears for each commit the seconds since the oldest of its
+    items was submitted. `commits` is to be set before anything is submitted: its
     callback is `committed`.
     """
 
@@ -100,6 +103,7 @@ class Pipeline:
         self._clock = clock
         self._stopping = stopping
         self._pace = pace
+        self.delayed: Callable[[float], None] = lambda _: None
         self._queue: deque[tuple[int, Item]] = deque()
         self._waiting = 0
         self._room = asyncio.Event()
@@ -180,7 +184,7 @@ class Pipeline:
         finally:
             ticking.cancel()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Let `run` end when all is processed that has been journalled."""
         self._ended = True
         self._work.set()
@@ -191,6 +195,11 @@ class Pipeline:
             await self._writing
         if not self._queue and self.processor.position > self._snapshot_position:
             await self._write_snapshot()
+        for _, item in self._queue:
+            if item.done is not None and not item.done.done():
+                item.done.set_exception(
+                    Busy("the service ends: it is journalled and carried out at the next start")
+                )
         self.feed.close()
         self._worker.shutdown()
 
@@ -207,6 +216,7 @@ class Pipeline:
         self.feed.publish(processed.alerts)
         _answer(batch, processed)
         self._give_back(sum(item.size for _, item in batch))
+        self.delayed(time.perf_counter() - batch[0][1].since)
 
     async def _tick(self) -> None:
         """Journal the passing of time whenever it alone has something to judge (S05)."""

@@ -16,7 +16,7 @@ from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
 from fencepost.model.errors import OperatorError, StoreUnavailable
-from fencepost.service.judge import Decoded, judge
+from fencepost.service.judge import INTERNAL, Decoded, judge
 from fencepost.service.ledger import Ledger
 from fencepost.service.ports import AlertStore
 from fencepost.service.roll import Roll
@@ -45,7 +45,8 @@ class Processor:
     A detector and a control store that go forward together.
 
     `position` is that of the last entry judged and committed. `trouble` says why the store cannot be
-    reached at the moment, None when it can. `stopping` ends the waiting for it.
+    reached at the moment, None when it can; `stopping` ends the waiting for it. `quarantined` counts what
+    could not be decoded, `faults` what a fault of ours kept from being judged, since the start.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Processor:
         self.position = position
         self.trouble: str | None = None
         self.quarantined = 0
+        self.faults = 0
         self._store = store
         self._ledger = Ledger(store, roll)
         self._stopping = stopping
@@ -83,6 +85,7 @@ class Processor:
         self._patiently(lambda: self._store.commit(changes))
         self.position = changes.position
         self.quarantined += len(changes.quarantined)
+        self.faults += sum(one.reason == INTERNAL for one in changes.quarantined)
         return Processed(changes.position, changes.alerts, refused)
 
     def _patiently(self, call: Callable[[], T]) -> T:

@@ -40,7 +40,7 @@ class Fleet:
         problems = list(_problems(devices, duration, incidents))
         if problems:
             raise OperatorError(problems)
-        self.devices = _devices(devices)
+        self.devices = make_devices(devices)
         counts = incidents if isinstance(incidents, Mapping) else at_rate(self.devices, incidents)
         random = Random(f"{seed} incidents")  # noqa: S311 - a simulation keeps no secrets
         self.incidents = plan(self.devices, counts, (self.start, duration), random)
@@ -67,7 +67,7 @@ class Fleet:
         return heapq.merge(*streams, key=lambda delivery: (delivery.received_at, delivery.device_id))
 
 
-def _devices(number: int) -> tuple[Device, ...]:
+def make_devices(number: int) -> tuple[Device, ...]:
     """Return of each ten devices six cameras, two gateways of either system and two controllers."""
     made: list[Device] = []
     cameras = gateways = controllers = 0

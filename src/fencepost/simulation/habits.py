@@ -15,6 +15,8 @@ BURST_SECONDS = 60
 BURST_CERTAIN = 41
 """One more than the groups allow: detection may coarsen the counters of a burst, but never below that."""
 FAILED_ATTEMPTS = 12
+FAILURE_SECONDS = 9
+"""From one failed attempt to the next."""
 
 
 class Run(Struct, frozen=True):
@@ -89,32 +91,35 @@ def habits_of(kind: str, style: Style) -> Sequence[Habit]:
     return _WINDOWS_GATEWAY if style == "csharp-windows" else LINUX_HABITS[kind]
 
 
-def connection_burst(at: datetime, random: Random) -> list[tuple[datetime, Happening]]:
+# incidents: each takes the time that it takes at leisure, divided by its haste
+
+
+def connection_burst(at: datetime, haste: int, random: Random) -> list[tuple[datetime, Happening]]:
     """Return calls to allowed addresses, but far too many: a scan of the plant's network."""
     first = random.randrange(1, 100)
     return [
         (
-            at + timedelta(seconds=number * BURST_SECONDS // BURST_CALLS),
+            at + timedelta(seconds=number * BURST_SECONDS / BURST_CALLS / haste),
             Call(f"10.20.30.{first + number}", 445, "/opt/vendor/edged", "edged --scan"),
         )
         for number in range(BURST_CALLS)
     ]
 
 
-def failed_sign_ins(at: datetime, random: Random) -> list[tuple[datetime, Happening]]:
+def failed_sign_ins(at: datetime, haste: int, random: Random) -> list[tuple[datetime, Happening]]:
     users = ("admin", "(unknown user)", "root")
     return [
         (
-            at + timedelta(seconds=9 * number),
+            at + timedelta(seconds=FAILURE_SECONDS * number / haste),
             SignIn(random.choice(users), "", f"10.20.66.{number // 4 + 1}", False),
         )
         for number in range(FAILED_ATTEMPTS)
     ]
 
 
-def foreign_call(at: datetime, address: str) -> list[tuple[datetime, Happening]]:
+def foreign_call(at: datetime, haste: int, address: str) -> list[tuple[datetime, Happening]]:
     call = Call(address, 4444, "/usr/bin/nc.openbsd", f"nc {address} 4444", uid="1000")
-    return [(at, call), (at + timedelta(seconds=20), call)]
+    return [(at, call), (at + timedelta(seconds=20 / haste), call)]
 
 
 def stranger(at: datetime, user: str, *, console: bool) -> list[tuple[datetime, Happening]]:

@@ -34,11 +34,11 @@ class ThreadXModule:
     def __init__(self, random: Random) -> None:
         self._high, self._low = random.getrandbits(63), random.getrandbits(63)
 
-    def message(self, at: datetime, flows: Sequence[Flow], *, minute: bool) -> bytes:
-        """Return the message of one interval of 10 s; once a `minute` it also says that the device lives."""
+    def message(self, at: datetime, flows: Sequence[Flow], *, minute: bool, interval: int = 10) -> bytes:
+        """Return the message of one `interval` in seconds; once a `minute` it also says that the device lives."""
         builder = flatbuffers.Builder(1024)
         time = int(at.timestamp())
-        events = [self._event(builder, time, 10, NETWORK_ACTIVITY, _network_activity(builder, flows))]
+        events = [self._event(builder, time, interval, NETWORK_ACTIVITY, _network_activity(builder, flows))]
         if minute:
             system = _system_information(builder)
             events.append(self._event(builder, time, 60, SYSTEM_INFORMATION, system))

@@ -20,6 +20,8 @@ from fencepost.web.api.documented import After, Limit, problems_of
 from fencepost.web.api.service import Service
 
 MOST_COMMENT = 2000
+States = Annotated[list[State] | None, Parameter(query="state")]
+Severities = Annotated[list[Severity] | None, Parameter(query="severity")]
 Text = Annotated[str | None, Parameter(max_length=2000)]
 
 
@@ -53,8 +55,8 @@ class Comment(Struct, frozen=True, forbid_unknown_fields=True):
 )
 async def list_alerts(
     request: Request[Any, Any, Any],
-    state: list[State] | None = None,
-    severity: list[Severity] | None = None,
+    states: States = None,
+    severities: Severities = None,
     device_id: Text = None,
     group: Text = None,
     rule_type: Text = None,
@@ -71,8 +73,8 @@ async def list_alerts(
     """
     service: Service = request.app.state.service
     wanted = AlertFilter(
-        states=frozenset(state or ()),
-        severities=frozenset(severity or ()),
+        states=frozenset(states or ()),
+        severities=frozenset(severities or ()),
         device_id=device_id,
         group=group,
         rule_type=rule_type,

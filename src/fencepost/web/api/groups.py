@@ -223,7 +223,7 @@ def _rule_of(body: RuleBody, path: str, problems: list[Problem]) -> Rule | None:
 def _misfits(said: dict[str, Any], family: type[Rule], name: str, path: str) -> Iterator[Problem]:
     for key in said:
         if key not in family.__struct_fields__:
-            yield Problem(f"{path}.{key}", f"a {name} rule has no {key}")
+            yield Problem(f"{path}.{key}", f"{key} does not belong to a rule of the family {name}")
     for field in msgspec.structs.fields(family):
         if field.required and field.name not in said:
-            yield Problem(f"{path}.{field.name}", f"a {name} rule needs {field.name}")
+            yield Problem(f"{path}.{field.name}", f"a rule of the family {name} needs {field.name}")

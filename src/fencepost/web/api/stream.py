@@ -21,8 +21,6 @@ from fencepost.web.api.service import Service
 KEEP_ALIVE = 15.0
 """Seconds after which a silent stream says that it lives."""
 PART = 500
-LAST_ID = "g"
-"""Greater than every id of an alert."""
 
 LastEventId = Annotated[
     str | None,
@@ -88,11 +86,15 @@ async def _events(service: Service, listener: Listener, after: int | None) -> As
 
 async def _missed(service: Service, after: int) -> AsyncIterator[bytes]:
     # several alerts may share a position, of which the reader may have seen the first only
-    behind = after - 1, LAST_ID
-    while part := await asyncio.to_thread(service.store.changed_after, behind, PART):
-        for alert, position in part:
-            yield _event(alert, position)
-        behind = part[-1][1], part[-1][0].alert_id
+    position, alert_id = after - 1, None
+    while part := await asyncio.to_thread(_changed, service, position, alert_id):
+        for alert, changed_at in part:
+            yield _event(alert, changed_at)
+        position, alert_id = part[-1][1], part[-1][0].alert_id
+
+
+def _changed(service: Service, position: int, alert_id: str | None) -> list[tuple[Alert, int]]:
+    return service.store.changed_after(position, PART, after_id=alert_id)
 
 
 def _event(alert: Alert, position: int) -> bytes:

@@ -1,0 +1,279 @@
+"""The service put together: journal, control store, detector, pipeline and door, from start to clean end."""
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from threading import Event
+
+import uvloop
+from msgspec import Struct
+
+from fencepost import __version__
+from fencepost.app.metrics import Metrics
+from fencepost.config.service import Settings
+from fencepost.model.errors import OperatorError, Problem
+from fencepost.service.clock import RunningClock
+from fencepost.service.commands import Commands
+from fencepost.service.feed import Feed
+from fencepost.service.intake import Intake
+from fencepost.service.pipeline import Item, Pace, Pipeline
+from fencepost.service.processor import Processor, Stopped
+from fencepost.service.recovery import recover
+from fencepost.setup.installation import Installation
+from fencepost.store.control import ControlStore
+from fencepost.store.journal.group_commit import GroupCommit
+from fencepost.store.journal.journal import Journal
+from fencepost.store.snapshots import Snapshot, Snapshots
+from fencepost.web.api.application import application
+from fencepost.web.api.service import Counters, Limits, Service, Tokens
+from fencepost.web.server import Binding, QuietServer, server_for
+
+STARTING = "fencepost"
+"""Who makes the default group, in the audit."""
+BACKLOG = 2048
+
+_log = logging.getLogger("fencepost")
+
+
+def run(
+    settings: Settings,
+    installation: Installation,
+    *,
+    listening: Callable[[int], None],
+    recalled: Callable[[int, int], None] = lambda _position, _last: None,
+) -> None:
+    """
+    Serve until SIGTERM or SIGINT.
+
+    `listening` hears the port when messages are taken; `recalled` how far the journal has been read again
+    at the start, and to where it goes. Raises OperatorError for what the operator must mend.
+    """
+    uvloop.run(_Run(settings, installation, listening, recalled).main())
+
+
+class _Stores(Struct, frozen=True):
+    journal: Journal
+    control: ControlStore
+    snapshots: Snapshots
+
+
+class _Run:
+    """One run of the service."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        installation: Installation,
+        listening: Callable[[int], None],
+        recalled: Callable[[int, int], None],
+    ) -> None:
+        self._settings = settings
+        self._installation = installation
+        self._listening = listening
+        self._recalled = recalled
+        self._stopping = Event()
+        self._ending = asyncio.Event()
+        self._clock = RunningClock(_wall_clock, time.monotonic)
+
+    async def main(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        with _bound(self._settings) as listener:
+            stores = await asyncio.to_thread(self._open)
+            try:
+                await self._serve(stores, listener)
+            except Stopped:
+                _log.warning("ended while the control store was away")
+            finally:
+                await asyncio.to_thread(_close, stores)
+        _log.info("ended")
+
+    def _end(self) -> None:
+        _log.info("ending")
+        self._stopping.set()
+        self._ending.set()
+
+    def _open(self) -> _Stores:
+        settings = self._settings
+        journal = Journal.open(
+            settings.journal.folder,
+            clock=_wall_clock,
+            seal_bytes=settings.journal.seal_bytes,
+            seal_age=settings.journal.seal_age,
+        )
+        try:
+            control = ControlStore.open(settings.control.url)
+        except BaseException:
+            journal.close()
+            raise
+        if (committed := control.position()) > journal.last_position:
+            journal.continue_after(committed)
+        for one in (*journal.damages, *journal.gaps):
+            _log.error("the journal is damaged: %s", one)
+        return _Stores(journal, control, Snapshots(self._installation.snapshots))
+
+    async def _serve(self, stores: _Stores, listener: socket.socket) -> None:
+        began = time.monotonic()
+        processor = await asyncio.to_thread(self._recover, stores)
+        seconds = round(time.monotonic() - began, 3)
+        _log.info("recovered", extra={"position": processor.position, "seconds": seconds})
+        feed = Feed()
+        pipeline = self._pipeline(processor, feed, stores)
+        commits = GroupCommit[Item](
+            stores.journal,
+            lambda item: item.entry,
+            pipeline.committed,
+            self._settings.journal.commit_interval.total_seconds(),
+        )
+        pipeline.commits = commits
+        working = asyncio.create_task(pipeline.run())
+        try:
+            await self._open_the_door(pipeline, stores, listener, working)
+        finally:
+            await commits.close()
+            pipeline.stop()
+            await working
+            await pipeline.close()
+
+    def _recover(self, stores: _Stores) -> Processor:
+        last = stores.journal.last_position
+        return recover(
+            stores.journal,
+            stores.control,
+            stores.snapshots.newest(stores.control.position()),
+            now=self._clock.now(),
+            stopping=self._stopping,
+            progress=lambda position: self._recalled(position, last),
+        )
+
+    def _pipeline(self, processor: Processor, feed: Feed, stores: _Stores) -> Pipeline:
+        settings = self._settings
+        self._counters = Counters()
+        pipeline = Pipeline(
+            processor,
+            feed,
+            lambda one: partial(stores.snapshots.write, _snapshot_of(one)),
+            clock=self._clock.now,
+            stopping=self._stopping,
+            pace=Pace(
+                queue_bytes=settings.ingest.queue_bytes,
+                snapshot_interval=settings.snapshot.interval,
+                snapshot_entries=settings.snapshot.entries,
+            ),
+        )
+        self._metrics = Metrics(
+            self._counters,
+            pipeline,
+            stored=lambda: _stored(stores.control),
+            set_back=lambda: behind.total_seconds() if (behind := self._clock.set_back()) else 0.0,
+            damages=len(stores.journal.damages) + len(stores.journal.gaps),
+        )
+        pipeline.delayed = self._metrics.delay.observe
+        return pipeline
+
+    async def _open_the_door(
+        self, pipeline: Pipeline, stores: _Stores, listener: socket.socket, working: "asyncio.Task[None]"
+    ) -> None:
+        commands = Commands(pipeline, self._clock.now, getattr(self._settings.ingest,'server_addresses',()))
+        await commands.adopt_server_addresses(STARTING)
+        server = server_for(application(self._service(pipeline, commands, stores)), self._binding())
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        port = listener.getsockname()[1]
+        _log.info("listening", extra={"host": self._settings.http.host, "port": port, "version": __version__})
+        self._listening(port)
+        ending = asyncio.create_task(self._ending.wait())
+        done, _ = await asyncio.wait({serving, ending, working}, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        await _shut(server, serving, pipeline.feed)
+        if working in done:
+            await working  # a fault of ours ended it: let it be seen
+
+    def _service(self, pipeline: Pipeline, commands: Commands, stores: _Stores) -> Service:
+        settings = self._settings
+        tokens = self._installation.tokens
+        return Service(
+            version=__version__,
+            pipeline=pipeline,
+            commands=commands,
+            store=stores.control,
+            tokens=Tokens(
+                {"administrator": tokens.admin, "ingest": tokens.ingest, "metrics": tokens.metrics}
+            ),
+            limits=Limits(
+                message_bytes=settings.ingest.max_message_bytes,
+                body_bytes=settings.http.max_body_bytes,
+                body_seconds=settings.http.request_timeout.total_seconds(),
+                register=settings.ingest.register,
+            ),
+            intake=Intake(max(2 * settings.ingest.queue_bytes, settings.http.max_body_bytes)),
+            counters=self._counters,
+            clock=self._clock.now,
+            entry=stores.journal.entry,
+            troubles=lambda: self._troubles(pipeline),
+            exposition=self._metrics.exposition,
+        )
+
+    def _troubles(self, pipeline: Pipeline) -> Iterator[str]:
+        if pipeline.journal_trouble is not None:
+            yield f"the journal cannot be written: {pipeline.journal_trouble}"
+        if pipeline.processor.trouble is not None:
+            yield f"the control store cannot be reached: {pipeline.processor.trouble}"
+        if self._ending.is_set():
+            yield "the service ends"
+
+    def _binding(self) -> Binding:
+        http = self._settings.http
+        return Binding(
+            host=http.host,
+            port=http.port,
+            certificate=http.certificate if http.tls else None,
+            key=http.key if http.tls else None,
+            head_seconds=http.request_timeout.total_seconds(),
+            keep_alive_seconds=http.keep_alive.total_seconds(),
+            connections=http.max_connections,
+        )
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """Return a listening socket, before anything else is begun: an address in use is told at once."""
+    http = settings.http
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    try:
+        return socket.create_server((http.host, http.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = (
+            f"cannot listen on {http.host}:{http.port}: {error.strerror or error}; choose another [http] port"
+        )
+        raise OperatorError([Problem("http.port", reason)]) from None
+
+
+async def _shut(server: QuietServer, serving: "asyncio.Task[None]", feed: Feed) -> None:
+    """End the streams, then let running requests come to their end."""
+    server.should_exit = True
+    feed.close()
+    await serving
+
+
+def _snapshot_of(processor: Processor) -> Snapshot:
+    return Snapshot(processor.position, processor.detector.snapshot(), processor.roll.waiting())
+
+
+def _stored(control: ControlStore) -> Mapping[str, int]:
+    counts = control.counts()
+    active = sum(number for (state, _), number in counts.alerts.items() if state != "Resolved")
+    return {"alerts_open": active, "devices": counts.devices, "quarantine": counts.quarantined}
+
+
+def _close(stores: _Stores) -> None:
+    stores.journal.close()
+    stores.control.close()

@@ -1,0 +1,108 @@
+"""`fencepost init`: the data folder of a service, with certificates, tokens and ids."""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from fencepost.cli.data import DEFAULT_DATA, ConfigOption, DataOption, ca_file_of, prepared, url_of
+from fencepost.cli.options import JsonOption
+from fencepost.cli.output import printable, say, write_lines
+from fencepost.config.service import Settings, is_loopback, load_settings
+from fencepost.setup.hostnames import STANDARD, parse_hostname
+from fencepost.setup.installation import Installation
+from fencepost.setup.tls import SERVER
+
+_WIDTH = 15
+
+
+def register(app: typer.Typer) -> None:
+    app.command(short_help="Make the data folder of a service.")(init)
+
+
+def init(
+    data: DataOption = DEFAULT_DATA,
+    hostname: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hostname",
+            metavar="NAME",
+            help="A DNS name, also *.example.com, or an IP address that clients use; may stand several times.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Make the data folder of a service: certificates, tokens, ids, settings. What is there is kept.
+
+    Run again, it completes what is missing. The server certificate is made anew when it does not cover a
+    --hostname or ends within 30 days, unless it is your own. Only --json prints the tokens.
+
+    \b
+    Examples:
+      fencepost init
+      fencepost init --data /var/lib/fencepost --hostname fencepost.example.com --hostname 192.0.2.7
+    """
+    settings = load_settings(data, config, os.environ)
+    installation = prepared(data, hostname or ())
+    for warning in installation.warnings:
+        say(printable(f"warning: {warning}"), error=True)
+    url = url_of(settings, _host(hostname or ()))
+    if json:
+        write_lines([report_of(installation, settings, url)])
+    else:
+        for line in _lines(installation, settings, url):
+            say(printable(line))
+
+
+def report_of(installation: Installation, settings: Settings, url: str) -> dict[str, Any]:
+    """Return all that a client of the service needs, the tokens included."""
+    ca_file = ca_file_of(settings, installation)
+    tokens = installation.tokens
+    return {
+        "url": url,
+        "ca_file": str(ca_file) if ca_file else None,
+        "data": str(installation.folder),
+        "admin_token": tokens.admin,
+        "ingest_token": tokens.ingest,
+        "metrics_token": tokens.metrics,
+        **msgspec.to_builtins(installation.identity),
+        "hostnames": installation.hostnames,
+        "created": installation.made,
+    }
+
+
+def _host(asked: Sequence[str]) -> str:
+    """Return the first name that stands in a URL: a wildcard does not."""
+    return next((parse_hostname(name) for name in asked if not name.startswith("*")), STANDARD[0])
+
+
+def _lines(installation: Installation, settings: Settings, url: str) -> Iterator[str]:
+    made, folder = installation.made, installation.folder
+    yield _line("data", str(folder))
+    yield _line("", f"made {', '.join(made)}" if made else "all is there")
+    http = settings.http
+    only = '; for other machines, set host = "0.0.0.0"' if is_loopback(http.host) else ""
+    yield _line("settings", f"{installation.settings_file}: listens on {http.host}, port {http.port}{only}")
+    names = ", ".join(installation.hostnames)
+    yield _line("certificate", f"{names}; until {installation.expires_at:%Y-%m-%d}")
+    if made == (SERVER,):
+        yield _line("", "It is new: restart fencepost serve, where it runs.")
+    ca_file = ca_file_of(settings, installation)
+    if ca_file is not None:
+        yield _line("authority", f"{ca_file}: give it to every client, as in")
+        yield _line("", f"curl --cacert {shlex.quote(str(ca_file))} {url}/healthz")
+    yield _line(
+        "tokens", f"{installation.tokens_file}: admin, ingest (messages only), metrics; keep it secret"
+    )
+    yield ""
+    yield "Next:"
+    yield f"  fencepost serve --data {shlex.quote(str(folder))}"
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label:<{_WIDTH}}{text}"

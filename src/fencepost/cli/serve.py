@@ -1,0 +1,67 @@
+"""`fencepost serve`: the service."""
+
+import os
+
+import typer
+
+from fencepost.cli.data import DEFAULT_DATA, ConfigOption, DataOption, ca_file_of, prepared, url_of
+from fencepost.cli.options import JsonOption
+from fencepost.cli.output import printable, progress, say, write_lines
+from fencepost.config.service import Settings, load_settings
+from fencepost.setup.installation import Installation
+
+
+def register(app: typer.Typer) -> None:
+    app.command(short_help="Take messages and tell of alerts: the service.")(serve)
+
+
+def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """
+    Take devices' messages, judge them, and tell of alerts, until SIGTERM or Ctrl-C.
+
+    The first start makes the data folder, as `fencepost init` does. The address to use is printed when
+    messages are taken; the log goes to stderr.
+
+    \b
+    Example:
+      fencepost serve --data /var/lib/fencepost
+    """
+    from fencepost.app.logs import set_up_logs
+    from fencepost.app.service import run
+
+    settings = load_settings(data, config, os.environ)
+    installation = prepared(data)
+    set_up_logs(settings.log.level, settings.log.format)
+    for warning in installation.warnings:
+        say(printable(f"warning: {warning}"), error=True)
+
+    def listening(port: int) -> None:
+        _announce(settings, installation, port, json=json)
+
+    with progress("reading the journal", None) as step:
+        read = 0
+
+        def recalled(position: int, _last: int) -> None:
+            nonlocal read
+            step(position - read)
+            read = position
+
+        run(settings, installation, listening=listening, recalled=recalled)
+
+
+def _announce(settings: Settings, installation: Installation, port: int, *, json: bool) -> None:
+    url = url_of(settings, "localhost")
+    ca_file = ca_file_of(settings, installation)
+    if json:
+        write_lines(
+            [{"url": url, "ca_file": str(ca_file) if ca_file else None, "data": str(installation.folder)}]
+        )
+        return
+    say(f"Fencepost takes messages at {url}")
+    say(printable(f"data      {installation.folder}"))
+    if ca_file is not None:
+        say(printable(f"authority {ca_file}"))
+    say("Ctrl-C ends it.")
+    import sys
+
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""How our own programs talk to a running Fencepost: its HTTP API from the other side."""

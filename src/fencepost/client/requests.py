@@ -1,0 +1,166 @@
+"""Requests to a service, repeated while it is busy or away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from random import random
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+from msgspec import Struct
+
+from fencepost.client import trouble
+from fencepost.client.access import Access, check, is_loopback, trust
+from fencepost.client.retry import AGAIN, pause, retry_after
+from fencepost.model.errors import OperatorError, Problem
+
+LARGEST_ANSWER = 64 << 20
+LONGEST_SILENCE = 60.0
+"""Seconds after which a stream is asked for again, whatever the service says."""
+_SPARE = 4
+"""Connections besides those for messages: for the stream of alerts, and for questions."""
+_USUAL = httpx2.Timeout(15, connect=5)
+_LISTENING = httpx2.Timeout(5, read=45)
+"""A stream says something every 15 seconds at least."""
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class Answer(Struct, frozen=True):
+    """What a service said; `headers` have names without case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Setback(Struct, frozen=True):
+    """Why a request was not granted, and in how many seconds it may be (None: nobody knows)."""
+
+    problem: Problem
+    wait: float | None = None
+    is_lasting: bool = False
+
+    def pause_after(self, attempt: int) -> float:
+        """Return the seconds until the next attempt, the first being 0."""
+        return pause(attempt, random) if self.wait is None else self.wait
+
+
+class Requests:
+    """
+    Requests to the service of an access, open between `async with`; `url` is its address.
+
+    `repeated` counts how often any of them had to be repeated.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        connections: int,
+        sleep: Sleep = asyncio.sleep,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        check(access)
+        self.url = access.url.rstrip("/")
+        self.repeated = 0
+        self._sleep = sleep
+        open_at_once = connections + _SPARE
+        self._client = httpx2.AsyncClient(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {access.token}"},
+            verify=trust(access) if transport is None else False,
+            timeout=_USUAL,
+            limits=httpx2.Limits(max_connections=open_at_once, max_keepalive_connections=open_at_once),
+            trust_env=not is_loopback(httpx2.URL(access.url).host),
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def granted(self, method: str, path: str, patience: float, **request: Any) -> bytes:
+        """
+        Return the content of the answer to a request that was granted.
+
+        One that finds the service busy or away is repeated, as the service asks and else with growing
+        pauses, until all of it takes more than `patience` seconds. Raises OperatorError.
+        """
+        spent, attempt, begun = 0.0, 0, monotonic()
+        while isinstance(outcome := await self.attempt(method, path, **request), Setback):
+            wait = outcome.pause_after(attempt)
+            spent += monotonic() - begun + wait
+            if outcome.is_lasting or spent > patience:
+                raise OperatorError([outcome.problem])
+            self.repeated += 1
+            await self._sleep(wait)
+            attempt, begun = attempt + 1, monotonic()
+        return outcome.content
+
+    async def attempt(self, method: str, path: str, **request: Any) -> Answer | Setback:
+        """Make a request once."""
+        try:
+            async with self._client.stream(method, path, **request) as response:
+                return await self._judged(response)
+        except httpx2.RequestError as error:
+            return self._set_back(error)
+
+    async def events(self, path: str, on_open: Callable[[], object]) -> AsyncIterator[httpx2.ServerSentEvent]:
+        """
+        Yield the events of a stream for ever; a broken connection goes on behind the last event.
+
+        `on_open` is called whenever the service begins to tell. Raises OperatorError.
+        """
+        last, failures = "", 0
+        while True:
+            try:
+                async with self._stream(path, last) as source:
+                    outcome = await self._judged(source.response, whole=False)
+                    if isinstance(outcome, Answer):
+                        failures = 0
+                        on_open()
+                        async for event in source:
+                            last = event.id or last
+                            yield event
+                        outcome = Setback(Problem(self.url, "the stream has ended"))
+            except httpx2.RequestError as error:
+                outcome = self._set_back(error)
+            if outcome.is_lasting:
+                raise OperatorError([outcome.problem])
+            await self._sleep(min(outcome.pause_after(failures), LONGEST_SILENCE))
+            failures += 1
+
+    def _stream(self, path: str, last: str) -> AbstractAsyncContextManager[httpx2.EventSource]:
+        headers = {"Last-Event-ID": last} if last else {}
+        return self._client.sse(path, headers=headers, timeout=_LISTENING)
+
+    async def _judged(self, response: httpx2.Response, *, whole: bool = True) -> Answer | Setback:
+        status = response.status_code
+        if response.is_success and not whole:
+            return Answer(status, response.headers, b"")
+        content = await _content(response)
+        if response.is_success:
+            return Answer(status, response.headers, content)
+        problem = trouble.of_answer(status, content, self.url)
+        return Setback(problem, retry_after(response.headers, datetime.now(UTC)), status not in AGAIN)
+
+    def _set_back(self, error: httpx2.RequestError) -> Setback:
+        return Setback(trouble.of_transport(error, self.url), is_lasting=trouble.is_lasting(error))
+
+
+async def _content(response: httpx2.Response) -> bytes:
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > LARGEST_ANSWER:
+            raise httpx2.RemoteProtocolError(f"an answer of more than {LARGEST_ANSWER} bytes")
+    return bytes(content)

@@ -1,0 +1,110 @@
+"""After a restart: the last snapshot, then the journal behind it, and everything is as it was (S30)."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import chain
+from threading import Event
+from typing import Protocol
+
+from fencepost.engine.detector import Detector
+from fencepost.model.entry import Entry
+from fencepost.model.record import DeviceRecord
+from fencepost.service.judge import Decoded
+from fencepost.service.ports import AlertStore, EntryLog
+from fencepost.service.processor import Processor
+from fencepost.service.roll import Roll
+
+BATCH = 2048
+
+_log = logging.getLogger(__name__)
+
+
+class Snapshot(Protocol):
+    """A detector's memory at a position, and what was not written to the devices' records by then."""
+
+    position: int
+    detector: bytes
+    waiting: list[DeviceRecord]
+
+
+def recover(
+    journal: EntryLog,
+    store: AlertStore,
+    snapshots: Iterable[Snapshot],
+    *,
+    now: datetime,
+    stopping: Event,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Processor:
+    """
+    Return a processor that stands where the journal ends.
+
+    `snapshots` are those that are not ahead of the store, the newest first. Entries that the store has
+    committed are judged once more for the detector's sake only; the others are committed. `progress`
+    hears the positions, `now` is when the service starts. Raises Stopped when `stopping` is set while the store is away.
+    """
+    committed = store.position()
+    detector, waiting, begin = _detector(snapshots)
+    roll = Roll(waiting, store.counted_after(begin))
+    processor = Processor(detector, store, roll, position=begin, stopping=stopping)
+    entries = iter(journal.read(begin))
+    pending = _recall(processor, entries, committed, progress)
+    processor.position = committed
+    _agree(detector, store, now)
+    for first, batch in _batches(pending, entries):
+        processor.process(first, batch)
+        progress(processor.position)
+    return processor
+
+
+def _detector(snapshots: Iterable[Snapshot]) -> tuple[Detector, list[DeviceRecord], int]:
+    for snapshot in snapshots:
+        try:
+            return Detector.build(None, snapshot.detector), snapshot.waiting, snapshot.position
+        except ValueError as error:
+            _log.warning("the snapshot at position %d cannot be used: %s", snapshot.position, error)
+    return Detector(), [], 0
+
+
+def _recall(
+    processor: Processor,
+    entries: Iterator[tuple[int, Entry]],
+    committed: int,
+    progress: Callable[[int], None],
+) -> list[tuple[int, Entry]]:
+    """Judge again what is committed; return the entry behind it that had to be read to know."""
+    for position, entry in entries:
+        if position > committed:
+            return [(position, entry)]
+        processor.recall(position, entry)
+        progress(position)
+    return []
+
+
+def _agree(detector: Detector, store: AlertStore, now: datetime) -> None:
+    """Where the journal lost an edit, the store still knows the groups that are in force."""
+    known = {group.name.casefold(): group for group in detector.groups()}
+    for group in store.groups():
+        if known.pop(group.name.casefold(), None) != group:
+            _log.error("the group %s is not as the journal has it: the control store's is taken", group.name)
+            detector.replace_group(group, now)
+    for name in known:
+        detector.remove_group(name, now)
+
+
+def _batches(
+    pending: list[tuple[int, Entry]], entries: Iterator[tuple[int, Entry]]
+) -> Iterator[tuple[int, list[tuple[Entry, Decoded]]]]:
+    """Yield runs of entries without a gap between their positions, each with its first position."""
+    first = 0
+    batch: list[tuple[Entry, Decoded]] = []
+    for position, entry in chain(pending, entries):
+        if batch and (position != first + len(batch) or len(batch) >= BATCH):
+            yield first, batch
+            batch = []
+        if not batch:
+            first = position
+        batch.append((entry, None))
+    if batch:
+        yield first, batch

@@ -1,0 +1,1 @@
+"""What a new installation needs: a data folder, certificates, tokens and ids."""

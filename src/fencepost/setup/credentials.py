@@ -1,0 +1,59 @@
+"""Who an installation is, and the tokens that it knows: made once, and never made again."""
+
+from secrets import token_hex, token_urlsafe
+from typing import Annotated
+from uuid import uuid4
+
+from msgspec import Meta, Struct
+
+_TOKEN_BYTES = 32
+_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
+
+Token = Annotated[str, Meta(pattern=r"^[!-~]{32,512}\Z")]
+Uuid = Annotated[str, Meta(pattern=_UUID)]
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """
+    Bearer tokens of 256 random bits: for everything, for sending messages only, for reading /metrics only.
+
+    They are never shown by `repr`, so that no log holds them.
+    """
+
+    admin: Token
+    ingest: Token
+    metrics: Token
+
+    def __post_init__(self) -> None:
+        if len({self.admin, self.ingest, self.metrics}) < 3:  # noqa: PLR2004 - there are three
+            raise ValueError("the three tokens must differ")
+
+    def __repr__(self) -> str:
+        return "Tokens(...)"
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """The names that clients of the Azure dialect build their addresses from; stable for ever."""
+
+    subscription_id: Uuid
+    resource_group: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.()-]{1,90}\Z")] = "fencepost"
+    iothub_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{3,50}\Z")]
+    workspace_id: Uuid
+    tenant_id: Uuid
+    location: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z")] = "local"
+
+
+def new_tokens() -> Tokens:
+    """Return new tokens, each with a prefix by which secret scanners know it."""
+    admin, ingest, metrics = (f"{prefix}_{token_urlsafe(_TOKEN_BYTES)}" for prefix in ("fpa", "fpi", "fpm"))
+    return Tokens(admin=admin, ingest=ingest, metrics=metrics)
+
+
+def new_identity() -> Identity:
+    subscription_id, workspace_id, tenant_id = (str(uuid4()) for _ in range(3))
+    return Identity(
+        subscription_id=subscription_id,
+        iothub_name=f"fencepost-{token_hex(4)}",
+        workspace_id=workspace_id,
+        tenant_id=tenant_id,
+    )

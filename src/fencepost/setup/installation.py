@@ -1,0 +1,165 @@
+"""The data folder of an installation: made or completed by `prepare`, read by `load`."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from fencepost.model.errors import OperatorError, Problem
+from fencepost.setup import tls
+from fencepost.setup.credentials import Identity, Tokens, new_identity, new_tokens
+from fencepost.setup.data_folder import DataFolder, locked, make_folder
+from fencepost.setup.hostnames import parse_hostnames
+
+IDENTITY, TOKENS, SETTINGS = "identity.json", "tokens.json", "fencepost.toml"
+JOURNAL, SNAPSHOTS, LOCK = "journal", "snapshots", ".init.lock"
+
+_MARKS = {IDENTITY, TOKENS, SETTINGS, LOCK}
+"""A folder that holds one of these is ours, whatever else it holds."""
+_LAWFUL = {tls.FOLDER, JOURNAL, SNAPSHOTS, "lost+found"}
+"""What a folder may hold before we were there: an operator's certificates, and the root of a volume."""
+_SECRETS = (TOKENS, *tls.SECRETS)
+_FILES = (IDENTITY, TOKENS, SETTINGS, *tls.FILES)
+_EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
+
+_Read = TypeVar("_Read")
+
+
+class Installation(Struct, frozen=True, kw_only=True):
+    """
+    A data folder that is complete; every path is absolute.
+
+    `hostnames` are those of the server certificate, which ends at `expires_at`. `ca_file` is None where an
+    operator's certificate is in use that no `ca.pem` of the folder verifies. `made` are the names of what was
+    made just now; `warnings` are for the operator's eyes.
+    """
+
+    folder: Path
+    settings_file: Path
+    tokens_file: Path
+    journal: Path
+    snapshots: Path
+    certificate: Path
+    key: Path
+    ca_file: Path | None
+    hostnames: tuple[str, ...]
+    expires_at: datetime
+    identity: Identity
+    tokens: Tokens
+    made: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def prepare(
+    folder: Path, hostnames: Iterable[str], clock: Callable[[], datetime], *, settings: str
+) -> Installation:
+    """
+    Make the data folder, or complete one; nothing that is there is overwritten but an own server certificate.
+
+    That is made anew when it does not cover all `hostnames` or ends within 30 days. `settings` is the text
+    of a new fencepost.toml. Killed at any instant, it is completed by the next call. Raises OperatorError.
+    """
+    names = parse_hostnames(hostnames)
+    now = clock()
+    folder = folder.absolute()
+    if now < _EARLIEST:
+        reason = f"this machine's clock says {now:%Y-%m-%d}: set it first, certificates depend on it"
+        raise OperatorError([Problem("", reason)])
+    try:
+        _refuse_foreign(folder)
+        make_folder(folder)
+        with locked(folder / LOCK):
+            return _complete(DataFolder(folder), names, now, settings)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def load(folder: Path) -> Installation:
+    """Return the installation of a data folder; raises OperatorError where there is none, or not all of it."""
+    data = DataFolder(folder.absolute())
+    try:
+        if not any((data.path / name).exists() for name in (IDENTITY, TOKENS)):
+            raise OperatorError([Problem("", f"there is no installation here: {_how(data)}", str(folder))])
+        return _installation(data)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _complete(data: DataFolder, names: tuple[str, ...], now: datetime, settings: str) -> Installation:
+    for name in _FILES:
+        data.sweep(name)
+    if _read(data, IDENTITY, Identity) is None:
+        data.create(IDENTITY, _json(new_identity()))
+    if _read(data, TOKENS, Tokens) is None:
+        data.create(TOKENS, _json(new_tokens()))
+    if data.read(SETTINGS) is None:
+        data.create(SETTINGS, settings.encode())
+    for name in (JOURNAL, SNAPSHOTS):
+        data.ensure_folder(name)
+    warnings = tls.complete_tls(data, names, now)
+    return _installation(data, warnings)
+
+
+def _installation(data: DataFolder, warnings: Iterable[Problem] = ()) -> Installation:
+    identity, tokens, shown = (
+        _required(data, IDENTITY, Identity),
+        _required(data, TOKENS, Tokens),
+        tls.read_tls(data),
+    )
+    path = data.path
+    return Installation(
+        folder=path,
+        settings_file=path / SETTINGS,
+        tokens_file=path / TOKENS,
+        journal=path / JOURNAL,
+        snapshots=path / SNAPSHOTS,
+        certificate=path / tls.SERVER,
+        key=path / tls.SERVER_KEY,
+        ca_file=path / tls.AUTHORITY if shown.is_ours else None,
+        hostnames=shown.hostnames,
+        expires_at=shown.expires_at,
+        identity=identity,
+        tokens=tokens,
+        made=tuple(data.made),
+        warnings=(*warnings, *data.exposures(_SECRETS)),
+    )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if not names & _MARKS and names - _LAWFUL:
+        reason = "this folder holds other things: name one that is empty, or one that is not there"
+        raise OperatorError([Problem("", reason, str(folder))])
+
+
+def _required(data: DataFolder, name: str, kind: type[_Read]) -> _Read:
+    value = _read(data, name, kind)
+    if value is None:
+        raise OperatorError([Problem("", f"the file is missing: {_how(data)}", str(data.path / name))])
+    return value
+
+
+def _read(data: DataFolder, name: str, kind: type[_Read]) -> _Read | None:
+    content = data.read(name)
+    try:
+        return None if content is None else msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as error:
+        reason = f"{error}: restore it from your backup, or move it away for a new one"
+        raise OperatorError([Problem("", reason, str(data.path / name))]) from None
+
+
+def _json(value: Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _how(data: DataFolder) -> str:
+    return f"run fencepost init --data {data.path}"
+
+
+def _unusable(folder: Path, error: OSError) -> OperatorError:
+    reason = error.strerror or str(error)
+    mend = "mend that and run the same command again"
+    return OperatorError([Problem("", f"{reason}: {mend}", error.filename or str(folder))])

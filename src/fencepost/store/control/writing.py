@@ -1,0 +1,206 @@
+"""One commit: all that some entries led to, in one transaction."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from msgspec import structs
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from fencepost.model.record import Changes, DeviceRecord
+from fencepost.model.rule import SecurityGroup
+from fencepost.store.control.alert_rows import NEVER_CHANGE, group_key, row_of
+from fencepost.store.control.columns import key
+from fencepost.store.control.tables import (
+    POSITION,
+    alert_changes,
+    alerts,
+    audit,
+    devices,
+    group_versions,
+    groups,
+    meta,
+    outbox,
+    quarantine,
+    tallies,
+)
+
+QUARANTINE_KEPT = 10_000
+OUTBOX_KEPT = 100_000
+"""Rows that are kept, the newest."""
+TRIM_EVERY = 1000
+"""New rows after which the oldest are taken away: so many more than are kept can be there."""
+
+_position = meta.c.name == POSITION
+
+
+class Writer:
+    """Writes changes with the statements of one dialect."""
+
+    def __init__(self, dialect: str) -> None:
+        self._alert = _upsert(alerts, dialect, _ALERT)
+        self._group = _upsert(groups, dialect, _GROUP)
+        self._tally = _upsert(tallies, dialect, _TALLY)
+        self._device = _upsert(devices, dialect, _DEVICE)
+        self._tagged_device = _upsert(devices, dialect, _TAGGED_DEVICE)
+        self._untrimmed = {
+            quarantine: TRIM_EVERY,
+            outbox: TRIM_EVERY,
+        }  # what a former process left is unknown
+
+    def write(self, connection: Connection, changes: Changes) -> None:
+        """
+        Write changes, unless the store has them already.
+
+        Raises ValueError where the store does not stand at `changes.after`, and for changes of no entry.
+        """
+        if not _advance(connection, changes):
+            return
+        _run(connection, self._alert, [row_of(alert, position) for alert, position in changes.alerts])
+        _run(connection, insert(alert_changes), [structs.asdict(change) for change in changes.history])
+        self._write_groups(connection, changes)
+        self._write_devices(connection, changes.devices)
+        _run(
+            connection,
+            self._tally,
+            [_found_by_device(tally) | {"subject_key": key(tally.subject)} for tally in changes.tallies],
+        )
+        _run(connection, insert(audit), [structs.asdict(record) for record in changes.audit])
+        self._append(
+            connection, quarantine, [_found_by_device(one) for one in changes.quarantined], QUARANTINE_KEPT
+        )
+        self._append(connection, outbox, [structs.asdict(notice) for notice in changes.notices], OUTBOX_KEPT)
+
+    def _write_groups(self, connection: Connection, changes: Changes) -> None:
+        """A group that is both deleted and put was deleted first: it is a new one, and the last."""
+        deleted = [group_key(name) for name in changes.groups_deleted]
+        if deleted:
+            connection.execute(delete(groups).where(groups.c.name_key.in_(deleted)))
+        if changes.groups_put:
+            last = connection.scalar(select(func.max(groups.c.ordinal))) or 0
+            rows = [_group_row(group) for group in changes.groups_put]
+            _run(connection, self._group, [row | {"ordinal": last + n} for n, row in enumerate(rows, 1)])
+            versions = ("name_key", "version", "body")
+            _run(
+                connection,
+                insert(group_versions),
+                [{name: row[name] for name in versions} | {"position": changes.position} for row in rows],
+            )
+
+    def _write_devices(self, connection: Connection, records: Sequence[DeviceRecord]) -> None:
+        counted = [_device_row(record) for record in records if not record.tagged]
+        tagged = [_device_row(record) for record in records if record.tagged]
+        _run(connection, self._device, counted)
+        _run(connection, self._tagged_device, tagged)
+
+    def _append(self, connection: Connection, table: Table, rows: list[dict[str, Any]], kept: int) -> None:
+        """Add rows to a table of which only the newest are kept."""
+        if not rows:
+            return
+        _run(connection, insert(table), rows)
+        self._untrimmed[table] += len(rows)
+        if self._untrimmed[table] > TRIM_EVERY:
+            self._untrimmed[table] = 0
+            age = tuple(table.primary_key)
+            oldest = select(*age).order_by(*(column.desc() for column in age)).offset(kept).limit(1)
+            if (last := connection.execute(oldest).first()) is not None:
+                connection.execute(delete(table).where(tuple_(*age) <= tuple_(*last)))
+
+
+def _advance(connection: Connection, changes: Changes) -> bool:
+    """Move the store's position; False where it has been moved there before."""
+    if changes.position <= changes.after:
+        raise ValueError(f"changes after {changes.after} up to {changes.position} are of no entry")
+    position = connection.scalar(select(meta.c.number).where(_position).with_for_update())
+    if position is not None and position >= changes.position:
+        return False
+    if position != changes.after:
+        raise ValueError(
+            f"the store stands at {position}, not at {changes.after}: something else has written to it"
+        )
+    connection.execute(update(meta).where(_position).values(number=changes.position))
+    return True
+
+
+def _run(connection: Connection, statement: Insert, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+# rows
+
+
+def _found_by_device(record: Any) -> dict[str, Any]:
+    return structs.asdict(record) | {"device_key": key(record.device_id)}
+
+
+def _device_row(record: DeviceRecord) -> dict[str, Any]:
+    row = _found_by_device(record)
+    if not row.pop("tagged"):
+        row["tag"] = None
+    return row
+
+
+def _group_row(group: SecurityGroup) -> dict[str, Any]:
+    return {"name_key": group_key(group.name), "name": group.name, "version": group.version, "body": group}
+
+
+# what becomes of a row that is there already
+
+Merge = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
+"""Makes one of the value that a row has and the value that comes."""
+
+
+def _newer(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return new
+
+
+def _either(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.coalesce(new, known)
+
+
+def _sum(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return known + new
+
+
+def _earliest(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((new < known, new), else_=func.coalesce(known, new))
+
+
+def _latest(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((new > known, new), else_=func.coalesce(known, new))
+
+
+_ALERT: dict[str, Merge] = {column.name: _newer for column in alerts.c if column.name not in NEVER_CHANGE}
+_GROUP: dict[str, Merge] = {"name": _newer, "version": _newer, "body": _newer}
+_TALLY: dict[str, Merge] = {"count": _sum, "first_at": _earliest, "last_at": _latest, "detail": _newer}
+_DEVICE: dict[str, Merge] = {
+    "position": _latest,
+    "registered_at": _earliest,
+    "first_seen_at": _earliest,
+    "last_seen_at": _latest,
+    "source": _either,
+    "messages": _sum,
+    "events": _sum,
+    "rejected": _sum,
+}
+_TAGGED_DEVICE: dict[str, Merge] = {**_DEVICE, "tag": _newer}
+
+
+def _upsert(table: Table, dialect: str, merges: dict[str, Merge]) -> Insert:
+    """Return an insert that, where the row is there already, changes these columns of it instead."""
+    statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    changed = {name: merge(table.c[name], statement.excluded[name]) for name, merge in merges.items()}
+    return cast("Insert", statement.on_conflict_do_update(index_elements=[*table.primary_key], set_=changed))
