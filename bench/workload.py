@@ -27,8 +27,8 @@ FRESH = 0.10
 OFFENDING = 0.004
 BESIEGED = 0.01
 """The share of devices that somebody guesses passwords of."""
-REACH = 7 / 30
-"""The longest that a message reaches back, as a share of SPAN: an agent sends every seven minutes."""
+REACH = timedelta(minutes=7)
+"""The longest that a message reaches back: an agent sends every seven minutes."""
 NAMES = (
     ("ConnectionCreate", 0.536),
     ("ProcessCreate", 0.252),
@@ -65,8 +65,15 @@ class _Group(Struct, frozen=True):
     users: list[str]
 
 
-def generate(messages: int, devices: int = 100_000, groups: int = 50, seed: int = 7) -> Workload:
-    """Return the stream: the same arguments give the same bytes."""
+def generate(
+    messages: int,
+    devices: int = 100_000,
+    groups: int = 50,
+    seed: int = 7,
+    start: datetime = START,
+    span: timedelta = SPAN,
+) -> Workload:
+    """Return the stream of the time `span` from `start` on: the same arguments give the same bytes."""
     random = Random(seed)
     made = [_group(number, random) for number in range(groups)]
     device_ids = [_uuid(random) for _ in range(devices)]
@@ -77,7 +84,7 @@ def generate(messages: int, devices: int = 100_000, groups: int = 50, seed: int 
     chosen.update(random.choices(active, cum_weights=weights, k=messages - chosen.total()))
     stream: list[Message] = []
     for device, number in chosen.items():
-        stream += _Device(device_ids[device], made[placed[device]], random).messages(number)
+        stream += _Device(device_ids[device], made[placed[device]], random, start, span).messages(number)
     stream.sort(key=lambda message: (message[2], message[0]))
     return Workload(
         tuple(one.group for one in made),
@@ -148,8 +155,11 @@ def _group(number: int, random: Random) -> _Group:
 class _Device:
     """One device's agent; it writes JSON text itself, because encoding objects would take minutes."""
 
-    def __init__(self, device_id: str, group: _Group, random: Random) -> None:
+    def __init__(
+        self, device_id: str, group: _Group, random: Random, start: datetime, span: timedelta
+    ) -> None:
         self._device_id = device_id
+        self._start, self._span = start, span
         self._group = group
         self._random = random
         self._csharp = random.random() < CSHARP
@@ -170,15 +180,15 @@ class _Device:
     def messages(self, number: int) -> Iterator[Message]:
         """Yield the device's messages; its events are in order over all of them."""
         cuts = sorted(self._random.uniform(0.02, 1) for _ in range(number))
-        first, received = 0.0, START
+        first, received = 0.0, self._start
         for cut in cuts:
-            first = max(first, cut - REACH)
+            first = max(first, cut - REACH / self._span)
             moments = sorted(self._random.uniform(first, cut) for _ in range(self._event_count()))
             first = cut
-            text = ",".join(self._event(START + SPAN * moment) for moment in moments)
+            text = ",".join(self._event(self._start + self._span * moment) for moment in moments)
             delay = timedelta(seconds=60 + 120 * self._random.random())
             received = max(
-                received, START + SPAN * moments[-1] + delay
+                received, self._start + self._span * moments[-1] + delay
             )  # a device's messages keep their order
             version = "0.0.5.27854" if self._csharp else "0.0.5"
             body = (

@@ -15,9 +15,10 @@ import tempfile
 import time
 from itertools import count
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import psycopg
+from sqlalchemy import make_url
 
 MISSING = "PostgreSQL is not installed: apt-get install postgresql"
 PATIENCE = 30.0
@@ -39,10 +40,16 @@ def binaries() -> Path | None:
     if (found := shutil.which("initdb")) is not None:
         return Path(found).resolve().parent
     if shutil.which("pg_config") is not None:
-        told = Path(subprocess.run(["pg_config", "--bindir"], check=True, capture_output=True, text=True).stdout.strip())
+        told = Path(
+            subprocess.run(
+                ["pg_config", "--bindir"], check=True, capture_output=True, text=True
+            ).stdout.strip()
+        )
         if (told / "initdb").exists():
             return told
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    versions = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3])
+    )
     return versions[-1].parent if versions else None
 
 
@@ -65,7 +72,9 @@ class Server:
         self._names = (f"test{number}" for number in count(1))
         if self._owner is not None:
             os.chown(self._folder, self._owner.pw_uid, self._owner.pw_gid)
-        self._run("initdb", "-D", str(self._data), "-U", "fencepost", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._run(
+            "initdb", "-D", str(self._data), "-U", "fencepost", "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
@@ -108,8 +117,21 @@ class Server:
             connection.execute(f"CREATE DATABASE {name} {' '.join(options)}".encode())
         return self.url(name)
 
+    def empty(self, url: str) -> None:
+        """Take away everything that is in a database: sooner done than a new one is made."""
+        self.hang_up(url)
+        with self.connection(str(make_url(url).database)) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+
+    def hang_up(self, url: str) -> None:
+        """End all sessions of a database, as a firewall does; what they had not committed is gone."""
+        query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+        with self.connection() as connection:
+            connection.execute(query, [make_url(url).database])
+
     def connection(self, database: str = "postgres") -> psycopg.Connection:
-        """Return a connection past whatever is under test; it commits every statement."""
+        """Return a connection beside all that is under test; it commits every statement."""
         return psycopg.connect(host=str(self._folder), user="fencepost", dbname=database, autocommit=True)
 
     def close(self) -> None:
@@ -141,7 +163,7 @@ class Server:
             **self._as_owner(),
         )
 
-    def _as_owner(self) -> dict[str, int | list[int]]:
+    def _as_owner(self) -> dict[str, Any]:
         if self._owner is None:
             return {}
         return {"user": self._owner.pw_uid, "group": self._owner.pw_gid, "extra_groups": []}

@@ -14,9 +14,7 @@ def prepared(folder: Path, *hostnames: str, now: datetime = NOW) -> Installation
     return prepare(folder, hostnames, lambda: now, settings=SETTINGS)
 
 
-def contents(folder: Path, names: Iterable[str] = ()) -> dict[str, bytes]:
+def contents(folder: Path, names: Iterable[str] | None = None) -> dict[str, bytes]:
     """Return every file below a folder, or those of the names."""
-    found = {
-        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
-    return {name: found[name] for name in names} if names else found
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return found if names is None else {name: found[name] for name in names}

@@ -195,7 +195,9 @@ def test_a_key_is_read_back_and_one_with_a_passphrase_is_refused() -> None:
         read_key(sealed)
 
 
-@pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+@pytest.mark.parametrize(
+    "pem", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
 def test_what_is_no_pem_is_refused_in_words(pem: bytes) -> None:
     with pytest.raises(ValueError, match="not a certificate in PEM"):
         read_certificate(pem)

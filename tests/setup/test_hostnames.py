@@ -41,7 +41,7 @@ def test_what_is_neither_is_refused_with_an_example(text: str) -> None:
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("text", ["münchen.example", "\u212a.example", "ｅxample", "\ud800", "a\u200bb"])
+@pytest.mark.parametrize("text", ["münchen.example", "\u212a.example", "\uff45xample", "\ud800", "a\u200bb"])
 def test_what_is_not_ascii_is_to_be_written_in_punycode(text: str) -> None:
     with pytest.raises(ValueError, match="punycode") as caught:
         parse_hostname(text)

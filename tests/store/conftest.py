@@ -18,13 +18,21 @@ def postgresql() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql: Server) -> str:
+    """Give the URL of a database that `url` empties for every test."""
+    return postgresql.new_database()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of a store that does not exist yet, on each database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'control.db'}"
     server: Server = request.getfixturevalue("postgresql")
-    return server.new_database()
+    database: str = request.getfixturevalue("postgresql_url")
+    server.empty(database)
+    return database
 
 
 @pytest.fixture

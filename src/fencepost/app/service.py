@@ -180,7 +180,7 @@ class _Run:
     async def _open_the_door(
         self, pipeline: Pipeline, stores: _Stores, listener: socket.socket, working: "asyncio.Task[None]"
     ) -> None:
-        commands = Commands(pipeline, self._clock.now, getattr(self._settings.ingest,'server_addresses',()))
+        commands = Commands(pipeline, self._clock.now, self._settings.ingest.server_addresses)
         await commands.adopt_server_addresses(STARTING)
         server = server_for(application(self._service(pipeline, commands, stores)), self._binding())
         serving = asyncio.create_task(server.serve(sockets=[listener]))

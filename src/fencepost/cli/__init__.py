@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from fencepost import __version__
-from fencepost.cli import decode, detect, rules, simulate
+from fencepost.cli import decode, detect, init, journal, rebuild, rules, serve, simulate
 from fencepost.cli.output import complain, say
 from fencepost.model.errors import OperatorError, Problem
 
@@ -65,6 +65,10 @@ def root(
     """
 
 
+init.register(app)
+serve.register(app)
+journal.register(app)
+rebuild.register(app)
 detect.register(app)
 decode.register(app)
 rules.register(app)

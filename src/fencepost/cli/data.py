@@ -34,13 +34,13 @@ def prepared(data: Path, hostnames: Iterable[str] = ()) -> Installation:
     return prepare(data, hostnames, wall_clock, settings=settings_text())
 
 
-def url_of(settings: Settings, host: str) -> str:
-    """Return the address of the service under a name or an IP address."""
+def url_of(settings: Settings, host: str, port: int | None = None) -> str:
+    """Return the address of the service under a name or an IP address; `port` where it is not that of the settings."""
     scheme = "https" if settings.http.tls else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.http.port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port or settings.http.port}"
 
 
 def ca_file_of(settings: Settings, installation: Installation) -> Path | None:
     """Return what clients verify the service with; None where they need another authority, or none."""
-    own = settings.http.tls and settings.http.certificate.absolute() == installation.certificate
+    own = settings.http.tls and settings.http.certificate.resolve() == installation.certificate.resolve()
     return installation.ca_file if own else None

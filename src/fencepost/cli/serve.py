@@ -1,6 +1,7 @@
 """`fencepost serve`: the service."""
 
 import os
+import sys
 
 import typer
 
@@ -50,7 +51,7 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
 
 
 def _announce(settings: Settings, installation: Installation, port: int, *, json: bool) -> None:
-    url = url_of(settings, "localhost")
+    url = url_of(settings, "localhost", port)
     ca_file = ca_file_of(settings, installation)
     if json:
         write_lines(
@@ -62,6 +63,4 @@ def _announce(settings: Settings, installation: Installation, port: int, *, json
     if ca_file is not None:
         say(printable(f"authority {ca_file}"))
     say("Ctrl-C ends it.")
-    import sys
-
     sys.stdout.flush()

@@ -13,24 +13,37 @@ from fencepost.cli.output import plural, progress, say, write_lines
 from fencepost.config.durations import parse_duration
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.simulation.fleet import Fleet
-from fencepost.simulation.output import EXPECTED, GROUPS, MESSAGES, Summary, write
+from fencepost.simulation.groups import GROUPS
+from fencepost.simulation.live import LivePlan
+from fencepost.simulation.output import EXPECTED, MESSAGES, Summary, write
 
 THOUSANDTHS = 1000
+RATE = 20.0
+FINDINGS = 1
 
 
 def register(app: typer.Typer) -> None:
-    app.command(short_help="Write the messages of a simulated fleet.")(simulate)
+    app.command(short_help="Simulate a fleet: as files, or live against a running service.")(simulate)
 
 
 def simulate(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="The folder to write to; made if it is not there.")
-    ],
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The folder to write to; made if it is not there."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="URL", help="The running service to send to, in real time.")
+    ] = None,
     devices: Annotated[int, typer.Option("--devices", metavar="N", min=1, help="How many devices.")] = 50,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same bytes.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same fleet.")] = 1,
     duration: Annotated[
-        str, typer.Option("--duration", metavar="TIME", help="How long they run, from PT20M on.")
-    ] = "PT1H",
+        str | None,
+        typer.Option(
+            "--duration",
+            metavar="TIME",
+            help="How long they run: with --out PT1H, or another time from PT20M on; with --to PT1M, or longer.",
+        ),
+    ] = None,
     incidents: Annotated[
         str,
         typer.Option(
@@ -40,20 +53,96 @@ def simulate(
             "which, such as ProcessNotAllowed=2,LocalUserNotAllowed=1.",
         ),
     ] = "0.02",
-    force: Annotated[bool, typer.Option("--force", help="Write to a folder that holds something.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --out: write to a folder that holds something.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            metavar="R",
+            help=f"With --to: how many messages a second all devices send together; {RATE:g} by default.",
+        ),
+    ] = None,
+    keep_groups: Annotated[
+        bool, typer.Option("--keep-groups", help="With --to: leave the groups of the service as they are.")
+    ] = False,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            envvar="FENCEPOST_TOKEN",
+            help="With --to: an administrator's token. Others may read it here; better set the variable.",
+        ),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca",
+            metavar="FILE",
+            envvar="FENCEPOST_CA",
+            help="With --to: the authority that signed the service's certificate.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            envvar="FENCEPOST_DATA",
+            help="With --to: the data folder of the service, to take token and authority from.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """
-    Write the messages of a simulated fleet, the groups that judge it, and the alerts that must come.
+    Let a fleet of devices that do not exist send messages, to files or to a running service.
 
     Cameras and gateways send legacy messages, controllers ThreadX ones. Incidents of each of the five
-    alerts strike some of them; expected.json names them all.
+    alerts strike some of them. With --out, expected.json names the alerts that must come. With --to the
+    fleet lives in real time, and at the end it is checked that exactly these alerts came: exits with 1 if
+    not.
 
     \b
-    Example:
+    Examples:
       fencepost simulate --out fleet --devices 200 --seed 7 --duration PT2H
+      fencepost simulate --to https://localhost:8443 --data fencepost-data --devices 200 --rate 50
     """
-    fleet = Fleet(devices, seed=seed, duration=_span(duration), incidents=_incidents(incidents))
+    if problems := _problems_of_options(out, to, live=rate is not None or keep_groups, files=force):
+        raise OperatorError(problems)
+    if out is not None:
+        _to_files(out, devices, seed, duration, incidents, force=force, json=json)
+        return
+    from fencepost.cli.simulate_live import access_of, simulate_live
+
+    plan = LivePlan(
+        devices=devices,
+        rate=RATE if rate is None else rate,
+        seed=seed,
+        duration=span_of(duration or "PT1M", "--duration"),
+        incidents=_incidents(incidents),
+    )
+    plan.check()
+    if not simulate_live(access_of(to or "", token, ca, data), plan, keep_groups=keep_groups, json=json):
+        raise typer.Exit(FINDINGS)
+
+
+def _problems_of_options(out: Path | None, to: str | None, *, live: bool, files: bool) -> list[Problem]:
+    if (out is None) == (to is None):
+        return [Problem("--out, --to", "say either where to write files, or which service to send to")]
+    if out is not None and live:
+        return [Problem("--out", "--rate and --keep-groups go with --to")]
+    if to is not None and files:
+        return [Problem("--to", "--force goes with --out")]
+    return []
+
+
+def _to_files(
+    out: Path, devices: int, seed: int, duration: str | None, incidents: str, *, force: bool, json: bool
+) -> None:
+    span = span_of(duration or "PT1H", "--duration")
+    fleet = Fleet(devices, seed=seed, duration=span, incidents=_incidents(incidents))
     done = 0
     with progress("simulating", THOUSANDTHS) as step:
 
@@ -70,11 +159,12 @@ def simulate(
         _say(summary)
 
 
-def _span(text: str) -> timedelta:
+def span_of(text: str, option: str) -> timedelta:
+    """Return the duration that an option states; raises OperatorError."""
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise OperatorError([Problem("--duration", str(error))]) from None
+        raise OperatorError([Problem(option, str(error))]) from None
 
 
 def _incidents(text: str) -> float | Mapping[str, int]:

@@ -48,7 +48,7 @@ def trust(access: Access) -> ssl.SSLContext | bool:
         reason = "this is no certificate in PEM; `fencepost init --json` names the right file as ca_file"
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror or error}"
-    raise OperatorError([Problem("ca", reason, str(access.ca))])
+    raise OperatorError([Problem("", reason, str(access.ca))])
 
 
 def is_loopback(host: str) -> bool:

@@ -38,9 +38,14 @@ class Answer(Struct, frozen=True):
 
 
 class Setback(Struct, frozen=True):
-    """Why a request was not granted, and in how many seconds it may be (None: nobody knows)."""
+    """
+    Why a request was not granted, and in how many seconds it may be (None: nobody knows).
+
+    `answered` says that somebody said no; otherwise nobody said anything.
+    """
 
     problem: Problem
+    answered: bool
     wait: float | None = None
     is_lasting: bool = False
 
@@ -131,7 +136,7 @@ class Requests:
                         async for event in source:
                             last = event.id or last
                             yield event
-                        outcome = Setback(Problem(self.url, "the stream has ended"))
+                        outcome = Setback(Problem(self.url, "the stream has ended"), answered=True)
             except httpx2.RequestError as error:
                 outcome = self._set_back(error)
             if outcome.is_lasting:
@@ -150,11 +155,16 @@ class Requests:
         content = await _content(response)
         if response.is_success:
             return Answer(status, response.headers, content)
-        problem = trouble.of_answer(status, content, self.url)
-        return Setback(problem, retry_after(response.headers, datetime.now(UTC)), status not in AGAIN)
+        return Setback(
+            trouble.of_answer(status, content, self.url),
+            answered=True,
+            wait=retry_after(response.headers, datetime.now(UTC)),
+            is_lasting=status not in AGAIN,
+        )
 
     def _set_back(self, error: httpx2.RequestError) -> Setback:
-        return Setback(trouble.of_transport(error, self.url), is_lasting=trouble.is_lasting(error))
+        problem = trouble.of_transport(error, self.url)
+        return Setback(problem, answered=False, is_lasting=trouble.is_lasting(error))
 
 
 async def _content(response: httpx2.Response) -> bytes:

@@ -1,7 +1,7 @@
 """A running service as an object: its groups, its alerts, and its door for messages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -81,10 +81,13 @@ class Service:
         """How often requests had to be repeated."""
         return self._requests.repeated
 
-    async def readiness(self) -> Problem | None:
-        """Return why the service cannot be used now, None when it is ready."""
+    async def until_ready(self, *, patience: float = PATIENCE) -> None:
+        """Return when the service is ready; raises OperatorError at once where nobody answers."""
         outcome = await self._requests.attempt("GET", "/readyz")
-        return outcome.problem if isinstance(outcome, Setback) else None
+        if isinstance(outcome, Setback):
+            if not outcome.answered:
+                raise OperatorError([outcome.problem])
+            await self._requests.granted("GET", "/readyz", patience)
 
     async def put_group(self, name: str, body: Any, *, patience: float = PATIENCE) -> None:
         """Put a group in force; `body` is what groups.yaml says of it."""
@@ -99,7 +102,7 @@ class Service:
         content = await self._requests.granted("POST", path, patience, content=body, headers=headers)
         return self._understood(content, Receipt)
 
-    async def alerts(self, since: datetime, *, patience: float = PATIENCE) -> AsyncIterator[Alert]:
+    async def alerts(self, since: datetime, *, patience: float = PATIENCE) -> AsyncGenerator[Alert, None]:
         """Yield the alerts of which something happened at `since`, by their devices' clocks, or later."""
         params = {"since": since.astimezone(UTC).isoformat(), "limit": str(PAGE)}
         while True:
@@ -111,7 +114,7 @@ class Service:
                 return
             params["after"] = page.next
 
-    async def follow(self, on_open: Callable[[], object] = lambda: None) -> AsyncIterator[Alert]:
+    async def follow(self, on_open: Callable[[], object] = lambda: None) -> AsyncGenerator[Alert, None]:
         """
         Yield alerts as they are opened and change, for ever; after a broken connection those missed first.
 

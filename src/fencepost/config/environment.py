@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from msgspec.structs import FieldInfo
 
@@ -35,7 +35,7 @@ class Environment(Tree, frozen=True):
 
 
 class Variable(Setting):
-    """A value of a variable: always a text, which may say a number or a truth."""
+    """A value of a variable: always a text, which may say a number, a truth or a list (a,b)."""
 
     def read(self, field: FieldInfo) -> Any:
         kind, text = get_args(field.type)[0], str(self.value)
@@ -43,6 +43,8 @@ class Variable(Setting):
             self.value = int(text)
         if kind is bool:
             self.value = _TRUTHS.get(text, text)
+        if get_origin(kind) is tuple:
+            self.value = [part.strip() for part in text.split(",")]
         return super().read(field)
 
 

@@ -19,6 +19,7 @@ from fencepost.config.setting import Key, Setting
 from fencepost.config.text_file import read_text
 from fencepost.config.toml_tree import parse_toml
 from fencepost.config.yaml_tree import Tree
+from fencepost.model.address import parse_entry
 from fencepost.model.errors import OperatorError, Problem
 
 FILE = "fencepost.toml"
@@ -46,7 +47,7 @@ class Http(Struct, frozen=True, kw_only=True):
     )
     key: Annotated[Path, Key("The private key of the certificate, in PEM.")] = Path("tls/server.key")
     max_body_bytes: Annotated[
-        int, Key("The greatest body of a request; it may hold many messages.", _KIB, _GIB)
+        int, Key("The greatest body of a request; it may hold many messages.", _KIB, 16 * _MIB)
     ] = 8 * _MIB
     request_timeout: Annotated[
         timedelta, Key("How long a client may take to send a request.", _SECOND, _HOUR)
@@ -71,6 +72,10 @@ class Ingest(Struct, frozen=True, kw_only=True):
     queue_bytes: Annotated[
         int, Key("How much may wait to be written; beyond it clients are told to come back.", _KIB, 64 * _GIB)
     ] = 64 * _MIB
+    server_addresses: Annotated[
+        tuple[str, ...],
+        Key("This service's own addresses: what the implicit entry `server` of groups allows."),
+    ] = ()
 
 
 class Journal(Struct, frozen=True, kw_only=True):
@@ -111,7 +116,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         5 * _MINUTE
     )
     entries: Annotated[int, Key("How many entries of the journal lie between two at most.", 1, 10**9)] = (
-        250_000
+        100_000
     )
 
 
@@ -264,7 +269,20 @@ def _url_fault(url: str) -> str | None:
     return "this is neither sqlite:///FILE nor postgresql://USER:PASSWORD@HOST/NAME"
 
 
-_CHECKS: dict[str, Callable[[Any], str | None]] = {"http.host": _host_fault, "control.url": _url_fault}
+def _addresses_fault(entries: Iterable[str]) -> str | None:
+    try:
+        for entry in entries:
+            parse_entry(entry)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "http.host": _host_fault,
+    "control.url": _url_fault,
+    "ingest.server_addresses": _addresses_fault,
+}
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -1,6 +1,7 @@
 """One setting as its declaration says: of which kind, within which bounds, and what it is for."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -42,16 +43,14 @@ class Setting(Place):
         kind, key = get_args(field.type)
         if get_origin(kind) is Literal:
             return self.choice(get_args(kind))
-        if kind is int and field.name.endswith("_bytes"):
-            return self.size(key.least, key.greatest)
-        if kind is int:
-            return self.whole(key.least, key.greatest)
-        if kind is timedelta:
-            return self.span(key.least, key.greatest)
-        if kind is bool:
-            return self.flag()
+        if kind in _READERS:
+            return _READERS[kind](self)
+        read = self.span if kind is timedelta else self.size if field.name.endswith("_bytes") else self.whole
+        return read(key.least, key.greatest)
+
+    def file(self) -> Path | None:
         text = self.text()
-        return Path(text) if text is not None and kind is Path else text
+        return None if text is None else Path(text)
 
     def text(self) -> str | None:
         if not isinstance(self.value, str):
@@ -84,6 +83,14 @@ class Setting(Place):
             self.fault(f"{self.value} is not between {span_text(least)} and {span_text(greatest)}")
             return None
         return span
+
+
+_READERS: dict[Any, Callable[[Setting], Any]] = {
+    bool: Setting.flag,
+    str: Setting.text,
+    Path: Setting.file,
+    tuple[str, ...]: Setting.texts,
+}
 
 
 def size_text(size: int) -> str:

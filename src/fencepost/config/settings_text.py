@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 from fencepost.config.service import KEYS, SECTIONS
@@ -32,7 +33,7 @@ def _lines() -> Iterator[str]:
 
 
 def _first_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[0]
+    return (text or "").strip().partition("\n")[0]
 
 
 def _written(name: str, value: Any) -> str:
@@ -40,4 +41,4 @@ def _written(name: str, value: Any) -> str:
         value = span_text(value)
     if name.endswith("_bytes"):
         value = size_text(value)
-    return json.dumps(value if isinstance(value, bool | int) else str(value))
+    return json.dumps(str(value) if isinstance(value, Path) else value)

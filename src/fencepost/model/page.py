@@ -1,4 +1,4 @@
-"""What people ask of alerts, and how a long list is handed out: page by page."""
+"""What people ask of the store, and how a long list is handed out: page by page."""
 
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -19,6 +19,14 @@ class Page(Struct, Generic[T], frozen=True):
 
     items: list[T]
     after: str | None = None
+
+
+class Counts(Struct, frozen=True):
+    """How much there is; `alerts` are those that did not come to nothing, by state and severity."""
+
+    alerts: dict[tuple[State, Severity], int]
+    devices: int
+    quarantined: int
 
 
 class AlertFilter(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,10 @@ class Conflict(FencepostError):  # noqa: N818 - an answer
     """What is asked for does not go with how things stand now."""
 
 
+class Outdated(FencepostError):  # noqa: N818 - an answer
+    """Somebody else was faster: what is to be changed is not what the editor has seen."""
+
+
 class Commands:
     """
     The changes that people make, one after the other.
@@ -58,7 +62,7 @@ class Commands:
         Put a group in force and return it as it stands now, and whether it is new (S24).
 
         Its version is counted here; `version` is the one that the editor has seen, None for any. Putting
-        what stands there already changes nothing. Raises OperatorError with all problems, and Conflict
+        what stands there already changes nothing. Raises OperatorError with all problems, and Outdated
         where somebody else was faster.
         """
         problems = [*_problems_of_name(draft.name), *problems_of_group(draft)]
@@ -67,7 +71,7 @@ class Commands:
         async with self._turn:
             known = next((one for one in self.groups() if one.name.casefold() == draft.name.casefold()), None)
             if version is not None and version != (known.version if known is not None else 0):
-                raise Conflict(f"the group {draft.name} has been changed meanwhile: read it again")
+                raise Outdated(f"the group {draft.name} has been changed meanwhile: read it again")
             made = structs.replace(
                 draft,
                 name=known.name if known is not None else draft.name,
@@ -80,13 +84,13 @@ class Commands:
             return made, known is None
 
     async def delete_group(self, name: str, actor: str, *, version: int | None = None) -> None:
-        """Take a group away (S25); raises Missing, and Conflict for `default` and for another version."""
+        """Take a group away (S25); raises Missing, Conflict for `default`, Outdated for another version."""
         async with self._turn:
             group = self.group(name)
             if group.name.casefold() == DEFAULT_GROUP:
                 raise Conflict(f"the group {DEFAULT_GROUP} has the devices of no other group: it stays")
             if version is not None and version != group.version:
-                raise Conflict(f"the group {group.name} has been changed meanwhile: read it again")
+                raise Outdated(f"the group {group.name} has been changed meanwhile: read it again")
             await self._pipeline.carry_out(GroupDeleted(group.name, self._clock(), actor))
 
     async def assign_device(self, device_id: str, tag: str | None, actor: str) -> None:

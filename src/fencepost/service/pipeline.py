@@ -73,7 +73,7 @@ class Pace(Struct, frozen=True, kw_only=True):
 
     queue_bytes: int = 64 << 20
     snapshot_interval: timedelta = timedelta(minutes=5)
-    snapshot_entries: int = 150_000
+    snapshot_entries: int = 100_000
 
 
 class Pipeline:

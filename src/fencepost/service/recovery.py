@@ -52,7 +52,7 @@ def recover(
     pending = _recall(processor, entries, committed, progress)
     processor.position = committed
     _agree(detector, store, now)
-    for first, batch in _batches(pending, entries):
+    for first, batch in batches_of(chain(pending, entries)):
         processor.process(first, batch)
         progress(processor.position)
     return processor
@@ -93,13 +93,11 @@ def _agree(detector: Detector, store: AlertStore, now: datetime) -> None:
         detector.remove_group(name, now)
 
 
-def _batches(
-    pending: list[tuple[int, Entry]], entries: Iterator[tuple[int, Entry]]
-) -> Iterator[tuple[int, list[tuple[Entry, Decoded]]]]:
+def batches_of(entries: Iterable[tuple[int, Entry]]) -> Iterator[tuple[int, list[tuple[Entry, Decoded]]]]:
     """Yield runs of entries without a gap between their positions, each with its first position."""
     first = 0
     batch: list[tuple[Entry, Decoded]] = []
-    for position, entry in chain(pending, entries):
+    for position, entry in entries:
         if batch and (position != first + len(batch) or len(batch) >= BATCH):
             yield first, batch
             batch = []

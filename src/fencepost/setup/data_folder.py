@@ -125,13 +125,15 @@ def _wait_for(descriptor: int, path: Path, patience: float) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder that only its owner enters, and the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.mkdir(mode=FOLDER_MODE)
-    except FileExistsError:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             return
-        raise
+        path.mkdir(mode=FOLDER_MODE)
+    except FileExistsError as error:
+        if path.is_dir():  # another process was faster
+            return
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from error
     path.chmod(FOLDER_MODE)  # an umask may have taken away the owner's part
     sync(path.parent)
 

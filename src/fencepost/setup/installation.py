@@ -1,7 +1,8 @@
 """The data folder of an installation: made or completed by `prepare`, read by `load`."""
 
+import shlex
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,6 @@ _LAWFUL = {tls.FOLDER, JOURNAL, SNAPSHOTS, "lost+found"}
 """What a folder may hold before we were there: an operator's certificates, and the root of a volume."""
 _SECRETS = (TOKENS, *tls.SECRETS)
 _FILES = (IDENTITY, TOKENS, SETTINGS, *tls.FILES)
-_EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
 
 _Read = TypeVar("_Read")
 
@@ -57,22 +57,19 @@ def prepare(
     folder: Path, hostnames: Iterable[str], clock: Callable[[], datetime], *, settings: str
 ) -> Installation:
     """
-    Make the data folder, or complete one; nothing that is there is overwritten but an own server certificate.
+    Make the data folder, or complete one; what is there stays.
 
-    That is made anew when it does not cover all `hostnames` or ends within 30 days. `settings` is the text
-    of a new fencepost.toml. Killed at any instant, it is completed by the next call. Raises OperatorError.
+    Only a server certificate that our authority has signed is made anew, where it does not cover all
+    `hostnames` or ends within 30 days. `settings` is the text of a new fencepost.toml. What a call leaves that
+    is killed, at any instant, the next one completes. Raises OperatorError.
     """
     names = parse_hostnames(hostnames)
-    now = clock()
     folder = folder.absolute()
-    if now < _EARLIEST:
-        reason = f"this machine's clock says {now:%Y-%m-%d}: set it first, certificates depend on it"
-        raise OperatorError([Problem("", reason)])
     try:
         _refuse_foreign(folder)
         make_folder(folder)
         with locked(folder / LOCK):
-            return _complete(DataFolder(folder), names, now, settings)
+            return _complete(DataFolder(folder), names, clock(), settings)
     except OSError as error:
         raise _unusable(folder, error) from error
 
@@ -104,12 +101,7 @@ def _complete(data: DataFolder, names: tuple[str, ...], now: datetime, settings:
 
 
 def _installation(data: DataFolder, warnings: Iterable[Problem] = ()) -> Installation:
-    identity, tokens, shown = (
-        _required(data, IDENTITY, Identity),
-        _required(data, TOKENS, Tokens),
-        tls.read_tls(data),
-    )
-    path = data.path
+    path, shown = data.path, tls.read_tls(data)
     return Installation(
         folder=path,
         settings_file=path / SETTINGS,
@@ -121,8 +113,8 @@ def _installation(data: DataFolder, warnings: Iterable[Problem] = ()) -> Install
         ca_file=path / tls.AUTHORITY if shown.is_ours else None,
         hostnames=shown.hostnames,
         expires_at=shown.expires_at,
-        identity=identity,
-        tokens=tokens,
+        identity=_required(data, IDENTITY, Identity),
+        tokens=_required(data, TOKENS, Tokens),
         made=tuple(data.made),
         warnings=(*warnings, *data.exposures(_SECRETS)),
     )
@@ -147,7 +139,7 @@ def _read(data: DataFolder, name: str, kind: type[_Read]) -> _Read | None:
     try:
         return None if content is None else msgspec.json.decode(content, type=kind)
     except msgspec.MsgspecError as error:
-        reason = f"{error}: restore it from your backup, or move it away for a new one"
+        reason = f"damaged ({error}): restore it from your backup, or move it away for a new one"
         raise OperatorError([Problem("", reason, str(data.path / name))]) from None
 
 
@@ -156,7 +148,7 @@ def _json(value: Struct) -> bytes:
 
 
 def _how(data: DataFolder) -> str:
-    return f"run fencepost init --data {data.path}"
+    return f"run fencepost init --data {shlex.quote(str(data.path))}"
 
 
 def _unusable(folder: Path, error: OSError) -> OperatorError:

@@ -6,7 +6,7 @@ signed, and a server certificate of another authority is never replaced.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -42,6 +42,8 @@ SERVER_RENEWED = timedelta(days=30)
 AUTHORITY_WARNED = timedelta(days=180)
 """How long before its end an authority is complained of: every client must learn of the next one."""
 MOST_NAMES = 100
+EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
+"""A clock before this was never set, and nothing is signed by it."""
 
 _NEXT_AUTHORITY = (
     "move ca.key, ca.pem and server.pem out of tls/, run fencepost init, and give clients the new ca.pem"
@@ -104,12 +106,21 @@ def _authority(data: DataFolder, now: datetime) -> tuple[Certificate, SigningKey
     """Return the authority and its key, which an operator may keep elsewhere; both are made if neither is there."""
     certificate, key = _certificate(data, AUTHORITY), _signing_key(data, AUTHORITY_KEY)
     if certificate is None:
+        _check_clock(now)
         key = key or _make_key(data, AUTHORITY_KEY)
         certificate = new_authority(key, now)
         data.create(AUTHORITY, certificate_pem(certificate))
     if key is not None and not belong(certificate, key):
         raise _fault(data, AUTHORITY_KEY, "this is not the key of ca.pem: put the right one here, or none")
     return certificate, key
+
+
+def _check_clock(now: datetime) -> None:
+    if now < EARLIEST:
+        reason = (
+            f"this machine's clock says {now:%Y-%m-%d}: set it, certificates depend on it, and run this again"
+        )
+        raise OperatorError([Problem("", reason)])
 
 
 def _serves(data: DataFolder, certificate: Certificate, asked: Sequence[str]) -> bool:
@@ -135,6 +146,7 @@ def _issue(
     now: datetime,
 ) -> None:
     """Make a server certificate; its key stays, so that clients which know it go on."""
+    _check_clock(now)
     if authority_key is None:
         raise _fault(data, AUTHORITY_KEY, "a server certificate must be signed: put the key of ca.pem back")
     if authority.not_valid_after_utc <= now:

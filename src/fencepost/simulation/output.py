@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 from msgspec import Struct, json
@@ -10,8 +9,9 @@ from msgspec import Struct, json
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.simulation.device import Delivery
 from fencepost.simulation.fleet import Fleet
+from fencepost.simulation.groups import GROUPS, groups_text
 
-MESSAGES, GROUPS, EXPECTED = "messages.ndjson", "groups.yaml", "expected.json"
+MESSAGES, EXPECTED = "messages.ndjson", "expected.json"
 
 
 class Summary(Struct, frozen=True):
@@ -46,11 +46,6 @@ def write(
         raise OperatorError([Problem(str(out), f"cannot be written: {error.strerror or error}")]) from error
     progress(1.0)
     return Summary(out, len(fleet.devices), number, size, len(fleet.expected))
-
-
-def groups_text() -> bytes:
-    """Return the groups file that a simulated fleet is to be judged by."""
-    return files("fencepost.simulation").joinpath(GROUPS).read_bytes()
 
 
 def line_of(delivery: Delivery) -> bytes:

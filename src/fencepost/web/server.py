@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD = 64 << 10
 """Bytes of a request's line and headers."""
+PARTING = 1.0
+"""Seconds that a client has to take note of the end of a connection."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -74,6 +76,16 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.more_body:
             self.transport.close()
+        self._see_it_closed()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._see_it_closed()
+
+    def _see_it_closed(self) -> None:
+        """A client that does not answer the end of TLS keeps no connection open."""
+        if self.transport.is_closing():
+            self.loop.call_later(PARTING, self.transport.abort)
 
     def _grow(self, size: int) -> None:
         self._head += size

@@ -1,9 +1,9 @@
 """What the tests of the journal build from: a clock to set, entries that say their number, settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from hashlib import shake_128
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -16,7 +16,7 @@ from fencepost.store.journal.segment import segments_in
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 property_settings = settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -31,10 +31,14 @@ class Clock:
         return self.now
 
 
+def noise(number: int, size: int) -> bytes:
+    """Return bytes of which nothing can be compressed, the same for the same number."""
+    return shake_128(number.to_bytes(8)).digest(size)
+
+
 def message(number: int, size: int = 20) -> Received:
-    """Return the message that belongs at a position: nothing of it can be compressed, all of it is known."""
-    at = START + timedelta(milliseconds=number)
-    return Received(f"cam-{number:06}", at, Random(number).randbytes(size))
+    """Return the message that belongs at a position."""
+    return Received(f"cam-{number:06}", START + timedelta(milliseconds=number), noise(number, size))
 
 
 def messages(first: int, number: int, size: int = 20) -> list[Entry]:
@@ -61,7 +65,7 @@ def read(folder: Path, after: int = 0) -> dict[int, Entry]:
     return found
 
 
-def belonging(positions: Iterator[int] | range | list[int], size: int = 20) -> dict[int, Entry]:
+def belonging(positions: Iterable[int], size: int = 20) -> dict[int, Entry]:
     return {position: message(position, size) for position in positions}
 
 

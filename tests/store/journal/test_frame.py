@@ -2,7 +2,6 @@
 
 import struct
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import get_args
 
 import pytest
@@ -10,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import msgpack, structs
-from tests.store.journal.material import START, message, property_settings
+from tests.store.journal.material import START, message, noise, property_settings
 
 from fencepost.model.entry import (
     AlertActed,
@@ -85,7 +84,7 @@ def test_every_kind_of_entry_comes_back_as_it_was() -> None:
     assert header.encoded() == pack(ENTRIES, 7, MARK)[:HEADER_SIZE]
 
 
-moments = st.datetimes(datetime(1970, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+moments = st.datetimes(datetime(1970, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC))
 
 
 @property_settings
@@ -174,7 +173,7 @@ def test_a_frame_holds_so_much_and_no_more() -> None:
 
 
 def test_the_largest_frame_is_read_even_if_nothing_of_it_can_be_compressed() -> None:
-    body = Random(1).randbytes(MOST_RAW - 64)
+    body = noise(1, MOST_RAW - 64)
     header, payload = packed(Received("cam-1", START, body))
     assert MOST_RAW < len(payload) <= MOST_PACKED
     assert unpack(header, payload, decompressor()) == [Received("cam-1", START, body)]

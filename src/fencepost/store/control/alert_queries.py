@@ -58,19 +58,17 @@ class AlertQueries(Reading):
         )
 
     def histories(self, identities: Iterable[tuple[str, str, str | None]]) -> list[Alert]:
-        """Return the latest 32 alerts of each identity (device, rule type, value), oldest ordinal first."""
+        """Return the latest 32 alerts of each identity (device, rule type, value), the lowest ordinals first."""
         keys = sorted({identity_key(*identity) for identity in identities})
         with self._reading() as connection:
             wanted = _listed(keys, connection.dialect.name)
             other = alerts.alias()
             newest = select(func.max(other.c.ordinal)).where(other.c.identity == wanted.c.value)
             recent = alerts.c.ordinal > newest.scalar_subquery() - RECENT
-            query = (
-                select(alerts.c.body)
-                .select_from(wanted.join(alerts, (alerts.c.identity == wanted.c.value) & recent))
-                .order_by(alerts.c.identity, alerts.c.ordinal)
+            query = select(alerts.c.body).select_from(
+                wanted.join(alerts, (alerts.c.identity == wanted.c.value) & recent)
             )
-            return list(connection.scalars(query))
+            return sorted(connection.scalars(query), key=lambda alert: alert.ordinal)
 
     def standing(self, *, group: str | None = None, device_id: str | None = None) -> list[Alert]:
         """Return the alerts that are not Resolved, of a group (name without case) or of a device."""
@@ -80,7 +78,8 @@ class AlertQueries(Reading):
         if device_id is not None:
             query = query.where(alerts.c.device_key == key(device_id))
         with self._reading() as connection:
-            return list(connection.scalars(query.order_by(alerts.c.started_at, alerts.c.alert_id)))
+            found = connection.scalars(query)  # sorted here: a database would carry the long bodies along
+            return sorted(found, key=lambda alert: (alert.started_at, alert.alert_id))
 
     def changes_of(self, alert_id: str) -> list[AlertChange]:
         """Return what happened to an alert, oldest first; of a very long history the latest thousand steps."""

@@ -25,11 +25,10 @@ PATIENCE = 5.0
 _LOCK = int.from_bytes(blake2b(b"fencepost control store", digest_size=8).digest(), "big", signed=True)
 _PRIVATE = 0o600
 
-_WHILE_WRITING = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864")
-_WHILE_READING = ("query_only=ON",)
+_WHILE_WRITING = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "cache_size=-16000")
+_WHILE_READING = ("query_only=ON", "cache_size=-4000")
 _ALWAYS = (
     f"busy_timeout={PATIENCE * 1000:.0f}",
-    "cache_size=-16000",
     "temp_store=MEMORY",
     "trusted_schema=OFF",
 )

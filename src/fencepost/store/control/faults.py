@@ -70,7 +70,8 @@ def _meaning(error: exc.DBAPIError, name: str, *, opening: bool) -> FencepostErr
     state = getattr(error.orig, "sqlstate", None)
     if state in _DAMAGE:
         return _damaged(name, reason)
-    if opening and (state == _NOT_ALLOWED or (state is None and any(r in reason for r in _REFUSALS))):
+    refused = isinstance(error, exc.ProgrammingError) or any(refusal in reason for refusal in _REFUSALS)
+    if opening and (state == _NOT_ALLOWED or (state is None and refused)):
         return operator_error(name, f"{reason}: mend the address of the database, or the rights of its role")
     lost = state is None and isinstance(error, exc.InterfaceError | exc.OperationalError)
     if error.connection_invalidated or lost or state == _READ_ONLY or str(state)[:2] in _POSTGRESQL_PASSING:
@@ -92,7 +93,7 @@ def _of_sqlite(error: sqlite3.Error, reason: str, name: str, *, opening: bool) -
 def _damaged(name: str, reason: str) -> OperatorError:
     return operator_error(
         name,
-        f"{reason}: stop the service, put the file aside, and put a backup in its place or make the store"
+        f"{reason}: stop the service, put the database aside, and put a backup in its place or make the store"
         " again from the journal with 'fencepost rebuild'",
     )
 

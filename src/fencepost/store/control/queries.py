@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import Row, Select, func, select
 
-from fencepost.model.page import Page
+from fencepost.model.page import Counts, Page
 from fencepost.model.record import AuditRecord, DeviceRecord, Notice, Quarantined, Tally, TallyKind
 from fencepost.model.rule import SecurityGroup
 from fencepost.store.control.alert_rows import group_key
-from fencepost.store.control.columns import escaped, key
+from fencepost.store.control.columns import key
 from fencepost.store.control.cursors import Cursor, Name, Number, check_limit
 from fencepost.store.control.reading import Reading, behind, page_of, without
 from fencepost.store.control.tables import (
@@ -33,14 +32,6 @@ _by_device = Cursor("devices", tuple[Name])
 _by_case = Cursor("tallies", tuple[Name, Name, Name])
 _newest_quarantined = Cursor("quarantine", tuple[Number, Number])
 _newest_audited = Cursor("audit", tuple[Number])
-
-
-class Counts(Struct, frozen=True):
-    """How much the store holds; `alerts` are those that did not come to nothing, by state and severity."""
-
-    alerts: dict[tuple[str, str], int]
-    devices: int
-    quarantined: int
 
 
 class Queries(Reading):
@@ -79,7 +70,7 @@ class Queries(Reading):
         """Return devices by their ids, perhaps only those whose ids contain a text (ASCII without case)."""
         query = select(devices)
         if text:
-            query = query.where(devices.c.device_key.icontains(escaped(text), autoescape=True))
+            query = query.where(devices.c.device_id.icontains(text, autoescape=True))
         rows = self._rows(query, (devices.c.device_key,), _by_device, after, limit)
         return page_of(rows, limit, _device, _by_device, lambda row: (row.device_key,))
 

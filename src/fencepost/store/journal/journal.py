@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -106,6 +107,8 @@ class Journal:
                 file.append(frame)
             except OSError:
                 self._end(file)
+                with suppress(OSError):  # also after a power cut, rule 3 is to void what was not taken back
+                    self._begin(first)
                 raise
             self._last_position += len(entries)
             self._durable = (*self._sealed, file.durable)

@@ -1,17 +1,21 @@
 """One pass over the bytes of a segment: its frames, and every place where there should be one and is none."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from msgspec import Struct
 
+from fencepost.model.errors import OperatorError, Problem
 from fencepost.store.journal import frame, segment
 from fencepost.store.journal.frame import FrameHeader
 from fencepost.store.journal.segment import Segment
 
 CHUNK = 1 << 20
 """The most that is in memory while the next frame is searched for."""
+LOST = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.ENODATA, errno.ENOENT})
+"""What a disk or a file system says of content that is gone; other errors say nothing about the content."""
 
 Wanted = Callable[[FrameHeader], bool]
 
@@ -51,10 +55,10 @@ class Fault(Struct, frozen=True):
 
 def scan(of: Segment, wanted: Wanted) -> Iterator[Frame | Fault]:
     """
-    Yield the frames and the faults of a segment in the order of their offsets; never raises OSError.
+    Yield the frames and the faults of a segment in the order of their offsets.
 
-    Behind a place that the system cannot read nothing more of the segment is read.
-    Raises OperatorError where another version of Fencepost wrote the segment.
+    Behind a place that the disk cannot read nothing more of the segment is read: that is a fault, too.
+    Raises OperatorError where another version of Fencepost wrote the segment, and where we may not read it.
     """
     offset = 0
     try:
@@ -62,8 +66,13 @@ def scan(of: Segment, wanted: Wanted) -> Iterator[Frame | Fault]:
             for found in _found(_Bytes(file, of.size), of, wanted):
                 offset = found.end
                 yield found
+    except PermissionError as error:
+        reason = "we may not read it: give it to the user that serves this folder"
+        raise OperatorError([Problem("", reason, str(of.path))]) from error
     except OSError as error:
-        yield Fault(offset, max(of.size, offset), f"cannot be read: {error.strerror or error}")
+        if error.errno not in LOST:
+            raise
+        yield Fault(offset, max(of.size, offset), f"cannot be read: {error.strerror}")
 
 
 class _Bytes:

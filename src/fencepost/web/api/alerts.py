@@ -1,7 +1,7 @@
 """`/v1/alerts`: what is wrong, what happened to it, and what people do about it."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from litestar import Request, get, post
@@ -11,7 +11,7 @@ from msgspec import Struct
 from fencepost.model.alert import State
 from fencepost.model.alert_view import AlertView, view_of
 from fencepost.model.catalog import Severity
-from fencepost.model.errors import OperatorError
+from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.page import AlertFilter
 from fencepost.model.record import AlertChange
 from fencepost.service.commands import Conflict, Missing
@@ -22,6 +22,7 @@ from fencepost.web.api.service import Service
 MOST_COMMENT = 2000
 States = Annotated[list[State] | None, Parameter(query="state")]
 Severities = Annotated[list[Severity] | None, Parameter(query="severity")]
+Moment = Annotated[str | None, Parameter(max_length=64, schema_extra={"format": "date-time"})]
 Text = Annotated[str | None, Parameter(max_length=2000)]
 
 
@@ -60,8 +61,8 @@ async def list_alerts(
     device_id: Text = None,
     group: Text = None,
     rule_type: Text = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment = None,
+    until: Moment = None,
     text: Text = None,
     after: After = None,
     limit: Limit = 100,
@@ -72,14 +73,15 @@ async def list_alerts(
     `since` and `until` bound the time of the latest violation, `text` is looked for in values and device ids.
     """
     service: Service = request.app.state.service
+    first, last = _times(since=since, until=until)
     wanted = AlertFilter(
         states=frozenset(states or ()),
         severities=frozenset(severities or ()),
         device_id=device_id,
         group=group,
         rule_type=rule_type,
-        since=since,
-        until=until,
+        since=first,
+        until=last,
         text=text,
     )
     page = await asyncio.to_thread(service.store.alerts, wanted, after=after, limit=limit)
@@ -127,6 +129,27 @@ async def act_on_alert(
     except OperatorError as error:
         raise Conflict(error.problems[0].reason) from None
     return await _alert(service, alert_id)
+
+
+def _times(**texts: str | None) -> list[datetime | None]:
+    """Return times of which each says its zone: one that does not would be guessed at."""
+    times = [_time(text) if text is not None else None for text in texts.values()]
+    problems = [
+        Problem(name, "a time is written as 2026-11-24T05:00:00Z")
+        for (name, text), time in zip(texts.items(), times, strict=True)
+        if text is not None and time is None
+    ]
+    if problems:
+        raise OperatorError(problems)
+    return times
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 async def _alert(service: Service, alert_id: str) -> AlertWithHistory:

@@ -27,13 +27,25 @@ IfMatch = Annotated[
 ]
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 MOST_ENTRIES = 100_000
+MOST_GLOBS = 1000
 Entries = Annotated[tuple[str, ...], Meta(max_length=MOST_ENTRIES)]
+
+
+RuleTypeName = Annotated[str, Meta(extra_json_schema={"enum": list(CATALOG)})]
+"""Documented here, and checked with all else so that all problems are said at once."""
+
+
+class MembersBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Devices that belong to a group by their ids; the twin tag SecurityGroup goes before both."""
+
+    ids: Annotated[tuple[str, ...], Meta(max_length=MOST_ENTRIES)] = ()
+    globs: Annotated[tuple[str, ...], Meta(max_length=MOST_GLOBS)] = ()
 
 
 class RuleBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """A rule; which members belong to it follows from its type, as in the groups file."""
 
-    type: str
+    type: RuleTypeName
     enabled: bool = True
     severity: Severity | None = None
     description: str | None = None
@@ -50,7 +62,7 @@ class GroupBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """A security group, whole: what is left out has its default."""
 
     description: str = ""
-    members: Members = Members()
+    members: MembersBody = MembersBody()
     allowed_lateness: timedelta | None = None
     implicit_entries: tuple[ImplicitEntry, ...] = ("loopback", "link_local", "server")
     rules: Annotated[list[RuleBody], Meta(max_length=100)] = []
@@ -201,7 +213,7 @@ def _group_of(name: str, body: GroupBody) -> SecurityGroup:
     return SecurityGroup(
         name=name,
         description=body.description,
-        members=body.members,
+        members=Members(ids=body.members.ids, globs=body.members.globs),
         allowed_lateness=body.allowed_lateness,
         implicit_entries=body.implicit_entries,
         rules=tuple(rules),

@@ -24,7 +24,9 @@ class Readiness(Struct, frozen=True):
     troubles: list[str]
 
 
-@get("/healthz", operation_id="getHealth", summary="Whether the process lives.", tags=["health"])
+@get(
+    "/healthz", security=[{}], operation_id="getHealth", summary="Whether the process lives.", tags=["health"]
+)
 async def get_health(request: Request[Any, Any, Any]) -> Health:
     """Answer as long as the process can."""
     service: Service = request.app.state.service
@@ -33,6 +35,7 @@ async def get_health(request: Request[Any, Any, Any]) -> Health:
 
 @get(
     "/readyz",
+    security=[{}],
     operation_id="getReadiness",
     summary="Whether messages are taken and judged.",
     responses=problems_of(503),

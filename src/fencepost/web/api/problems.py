@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from msgspec import Struct, json
 
 from fencepost.model.errors import OperatorError, StoreUnavailable
-from fencepost.service.commands import Conflict, Missing
+from fencepost.service.commands import Conflict, Missing, Outdated
 from fencepost.service.pipeline import Busy
 
 PROBLEM_JSON = "application/problem+json"
@@ -78,6 +78,10 @@ def on_conflict(_: Request[Any, Any, Any], error: Conflict) -> Response[bytes]:
     return response(409, str(error))
 
 
+def on_outdated(_: Request[Any, Any, Any], error: Outdated) -> Response[bytes]:
+    return response(412, str(error))
+
+
 def on_busy(_: Request[Any, Any, Any], error: Busy) -> Response[bytes]:
     return response(503, error.reason, headers={"Retry-After": str(error.retry_after)})
 
@@ -98,6 +102,7 @@ HANDLERS: dict[Any, Any] = {
     OperatorError: on_operator,
     Missing: on_missing,
     Conflict: on_conflict,
+    Outdated: on_outdated,
     Busy: on_busy,
     StoreUnavailable: on_store,
     Exception: on_fault,
