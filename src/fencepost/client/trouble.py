@@ -33,7 +33,10 @@ class ProblemDetails(Struct, frozen=True):
 
 def of_transport(error: httpx2.RequestError, url: str) -> Problem:
     """Return why no answer came."""
-    return Problem(url, _reason(error))
+    plain = (
+        "; a Fencepost listens at https:// unless it was told otherwise" if url.startswith("http:") else ""
+    )
+    return Problem(url, _reason(error) + plain)
 
 
 def is_lasting(error: httpx2.RequestError) -> bool:
@@ -49,13 +52,14 @@ def of_answer(status: int, content: bytes, url: str) -> Problem:
         said = msgspec.json.decode(content, type=ProblemDetails)
     except msgspec.MsgspecError:
         said = ProblemDetails()
+    opening = _OPENINGS.get(status, f"the service answers {status}")
     words = [said.detail or said.title or _phrase(status)]
     words += [f"{fault.path}: {fault.reason}" for fault in said.problems if fault.reason not in said.detail]
-    return Problem(url, f"{_OPENINGS.get(status, f'the service answers {status}')}: {'; '.join(words)}")
+    return Problem(url, opening if status == HTTPStatus.UNAUTHORIZED else f"{opening}: {'; '.join(words)}")
 
 
-_OPENINGS = {
-    401: "the token is not accepted (`fencepost init --json` prints the right one)",
+_OPENINGS: dict[int, str] = {
+    401: "the token is not accepted; `fencepost init --json` prints the right one as admin_token",
     403: "this token does not allow it",
     404: "the service does not know this",
     413: "the service takes no messages as large as this",

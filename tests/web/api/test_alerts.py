@@ -118,7 +118,11 @@ def test_pages_hold_every_alert_once(serving: Serving) -> None:
     seen: list[str] = []
     after = None
     while True:
-        asked = {"device_id": "w-pages", "limit": 7, **({"after": after} if after else {})}
+        asked: dict[str, str | int] = {
+            "device_id": "w-pages",
+            "limit": 7,
+            **({"after": after} if after else {}),
+        }
         page = serving.admin.get("/v1/alerts", params=asked).json()
         seen += [alert["alert_id"] for alert in page["items"]]
         if (after := page["next"]) is None:

@@ -11,6 +11,7 @@ from tests.said import call, message, process
 from tests.serving import Serving, until
 from tests.wire import threadx_builder as threadx
 
+SETTINGS = {"http_request_timeout": "PT1S"}
 CAM = "/v1/devices/cam-1/messages"
 
 

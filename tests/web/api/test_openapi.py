@@ -26,7 +26,7 @@ def test_the_document_is_served_and_says_of_every_operation_what_it_does(serving
 def test_no_drawn_request_shows_anything_but_what_the_document_says(serving: Serving, tmp_path: Path) -> None:
     """All of schemathesis' checks, valid and invalid data; the endless stream has tests of its own."""
     token = serving.admin.headers["authorization"]
-    command = [
+    command: list[str | Path] = [
         Path(sys.executable).parent / "schemathesis",
         *("--config-file", Path(__file__).parent / "schemathesis.toml"),
         *("run", f"{serving.url}/openapi/openapi.json"),
@@ -39,8 +39,7 @@ def test_no_drawn_request_shows_anything_but_what_the_document_says(serving: Ser
         "--no-color",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "No issues found" in done.stdout or "Failures" not in done.stdout
+    assert done.returncode == 0, done.stdout.partition("FAILURES")[2][:3000] + done.stderr[-2000:]
 
 
 def test_options_names_all_methods_of_a_path(serving: Serving) -> None:
