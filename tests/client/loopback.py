@@ -109,7 +109,7 @@ class Loopback:
         return Replay(parse_groups(text, "put").groups, wall_clock=self.clock.now)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        method, path = scope["method"], scope["path"]
+        method, path = scope["method"], scope["raw_path"].decode()
         self.requests.append((method, path))
         body, more = b"", True
         while more:
@@ -126,7 +126,7 @@ class Loopback:
             await _answer(send, *self._routed(method, path, scope, headers, body))
 
     def _routed(self, method: str, path: str, scope: Any, headers: dict[str, str], body: bytes) -> Scripted:
-        match method, unquote(path).strip("/").split("/"):
+        match method, [unquote(part) for part in path.strip("/").split("/")]:
             case "GET", ["readyz"]:
                 return 200, {}, b"{}"
             case "PUT", ["v1", "groups", name]:

@@ -32,7 +32,7 @@ def test_https_is_good_everywhere_and_http_on_this_machine(url: str) -> None:
         ("localhost:8443", "not the address of a service, such as https://localhost:8443"),
         ("ftp://localhost", "not the address of a service"),
         ("https://", "not the address of a service"),
-        ("https://a b", "is not an address"),
+        ("https://a:b", "is not an address: Invalid port"),
         ("http://fencepost.example", "would send the token in the clear"),
         ("https://me:word@fencepost.example", "has no user"),
         ("https://fencepost.example/?a=1", "no ?"),

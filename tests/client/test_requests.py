@@ -108,8 +108,8 @@ def test_a_busy_service_is_asked_again_when_it_says(status: int) -> None:
 
 def test_a_service_that_is_away_is_asked_again_in_growing_pauses() -> None:
     pauses = Pauses()
-    gone = [httpx2.ConnectError("refused"), httpx2.ReadTimeout("slow"), httpx2.Response(502)] * 2
-    assert granted(answers(*gone, httpx2.Response(200)), pauses) == b""
+    away = (httpx2.ConnectError("refused"), httpx2.ReadTimeout("slow"), httpx2.Response(502))
+    assert granted(answers(*away, *away, httpx2.Response(200)), pauses) == b""
     assert len(pauses.seconds) == 6
     assert all(later > earlier / 2 for earlier, later in pairwise(pauses.seconds))
     assert pauses.seconds[5] > pauses.seconds[0]

@@ -1,7 +1,7 @@
 """Requests to a service, repeated while it is busy or away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from random import random
@@ -119,7 +119,9 @@ class Requests:
         except httpx2.RequestError as error:
             return self._set_back(error)
 
-    async def events(self, path: str, on_open: Callable[[], object]) -> AsyncIterator[httpx2.ServerSentEvent]:
+    async def events(
+        self, path: str, on_open: Callable[[], object]
+    ) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
         """
         Yield the events of a stream for ever; a broken connection goes on behind the last event.
 

@@ -83,7 +83,7 @@ def _reason(error: httpx2.RequestError) -> str:
         return "it cannot be reached: no answer to the attempt to connect"
     if isinstance(error, httpx2.TimeoutException):
         return "it does not answer"
-    return f"the connection failed: {error or type(error).__name__}"
+    return f"the connection failed: {str(error) or type(error).__name__}"
 
 
 def _reason_of_cause(cause: BaseException) -> str | None:

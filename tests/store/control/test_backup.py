@@ -61,7 +61,7 @@ def test_a_backup_overwrites_nothing(store: ControlStore, tmp_path: Path) -> Non
         taken.touch()
         with pytest.raises(OperatorError, match="is there already: name a new file"):
             store.backup(taken)
-    with pytest.raises(OperatorError, match="No such file or directory: name a file in a folder that can be"):
+    with pytest.raises(OperatorError, match="No such file or directory: name a file in a folder with room"):
         store.backup(tmp_path / "missing" / "copy.db")
     store.close()
 

@@ -82,6 +82,13 @@ def test_every_list_of_the_store_checks_its_place_and_its_limit(store: ControlSt
         for cursor in BENT:
             with pytest.raises(OperatorError):
                 ask(after=cursor)
+    for number in (-(2**63), 2**63 - 1):
+        assert store.alerts(AlertFilter(), after=ALERTS.write(number, "x")).items == [alert()][: number > 0]
+        quarantine = Cursor("quarantine", tuple[Number, Number])
+        assert store.quarantine(after=quarantine.write(number, number)).items == []
+    for number in (-(10**30), 10**30):
+        assert len(store.changed_after(number, 1)) == (number < 0)
+        assert store.notices(number) == []
     with pytest.raises(OperatorError):
         store.notices(0, limit=0)
     with pytest.raises(OperatorError):

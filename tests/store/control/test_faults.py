@@ -236,7 +236,7 @@ def limit(store: ControlStore, pages: int) -> None:
 GROWING = """
 import resource, sys
 from pathlib import Path
-from fencepost.model.errors import StoreUnavailable
+from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.store.control import ControlStore
 from tests.store.control.test_faults import changes, check
 with ControlStore.open(sys.argv[1]) as store:
@@ -250,6 +250,13 @@ with ControlStore.open(sys.argv[1]) as store:
             assert "control.db: disk I/O error" in str(error), error
             refused += 1
     assert check(store) == position > 3
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    copy = Path(sys.argv[1].removeprefix("sqlite:///")).with_name("copy.db")
+    try:
+        store.backup(copy)
+    except OperatorError as error:
+        assert "disk I/O error: name a file in a folder with room for it" in str(error), error
+    assert not list(copy.parent.glob("copy.db*"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     store.commit(changes(position + 1))
     assert check(store) == position + 1

@@ -4,16 +4,27 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, FromClause, Select, cast, func, literal, or_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import JSON
 
 from fencepost.model.alert import Alert, State
-from fencepost.model.instant import micros, moment
+from fencepost.model.instant import micros
 from fencepost.model.page import AlertFilter, Page
 from fencepost.model.record import AlertChange
 from fencepost.store.control.alert_rows import group_key, identity_key
-from fencepost.store.control.columns import Moment, encoded, escaped, key
-from fencepost.store.control.cursors import Cursor, Name, Number, check_limit
+from fencepost.store.control.columns import encoded, escaped, key
+from fencepost.store.control.cursors import Cursor, Name, Number, bounded, check_limit
 from fencepost.store.control.reading import Reading, behind, page_of, without
 from fencepost.store.control.tables import POSITION, alert_changes, alerts, meta
 
@@ -45,7 +56,7 @@ class AlertQueries(Reading):
         conditions = [*_conditions(wanted)]
         if after is not None:
             started_at, alert_id = _newest_first.read(after)
-            place = (literal(moment(started_at), Moment), literal(alert_id))
+            place = (literal(started_at, BigInteger), literal(alert_id))  # perhaps of no year there is
             conditions.append(behind((alerts.c.started_at, alerts.c.alert_id), place, descending=True))
         with self._reading() as connection:
             rows = connection.execute(_newest(wanted, conditions, limit + 1)).all()
@@ -98,6 +109,7 @@ class AlertQueries(Reading):
         alert are there, too.
         """
         check_limit(limit)
+        position = bounded(position)
         place = (alerts.c.position, alerts.c.alert_id)
         behind_place = (
             alerts.c.position > position

@@ -31,10 +31,9 @@ def copy(engine: Engine, path: Path) -> None:
             part.rename(path)
         finally:
             part.unlink(missing_ok=True)
-    except OSError as error:
-        raise operator_error(
-            str(path), f"{error.strerror}: name a file in a folder that can be written"
-        ) from None
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise operator_error(str(path), f"{reason}: name a file in a folder with room for it") from None
 
 
 def _copy(engine: Engine, part: Path) -> None:

@@ -9,7 +9,8 @@ from msgspec import Meta
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.page import MOST
 
-Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+LEAST, GREATEST = -(2**63), 2**63 - 1
+Number = Annotated[int, Meta(ge=LEAST, le=GREATEST)]
 """What a column of integers can be compared with."""
 Name = Annotated[str, Meta(max_length=1000, pattern=r"\A[^\x00]*\Z")]
 """What a column of keys can be compared with."""
@@ -37,6 +38,11 @@ class Cursor:
             reason = "is no place in this list: take it from the page before, as it is, or leave it out"
             raise OperatorError([Problem("after", reason)])
         return cast("tuple[Any, ...]", place)
+
+
+def bounded(number: int) -> int:
+    """Return the nearest number that a column of integers can be compared with."""
+    return min(max(number, LEAST), GREATEST)
 
 
 def check_limit(limit: int) -> None:

@@ -10,7 +10,7 @@ from fencepost.model.record import AuditRecord, DeviceRecord, Notice, Quarantine
 from fencepost.model.rule import SecurityGroup
 from fencepost.store.control.alert_rows import group_key
 from fencepost.store.control.columns import key
-from fencepost.store.control.cursors import Cursor, Name, Number, check_limit
+from fencepost.store.control.cursors import Cursor, Name, Number, bounded, check_limit
 from fencepost.store.control.reading import Reading, behind, page_of, without
 from fencepost.store.control.tables import (
     POSITION,
@@ -135,7 +135,7 @@ class Queries(Reading):
     def notices(self, after: int, limit: int = 100) -> list[tuple[int, Notice]]:
         """Return what people are to be told, with growing numbers of which the first is beyond `after`."""
         check_limit(limit)
-        query = select(outbox).where(outbox.c.seq > after).order_by(outbox.c.seq).limit(limit)
+        query = select(outbox).where(outbox.c.seq > bounded(after)).order_by(outbox.c.seq).limit(limit)
         with self._reading() as connection:
             return [(row.seq, Notice(**without(row, "seq"))) for row in connection.execute(query)]
 

@@ -55,10 +55,8 @@ class Writer:
         self._tally = _upsert(tallies, dialect, _TALLY)
         self._device = _upsert(devices, dialect, _DEVICE)
         self._tagged_device = _upsert(devices, dialect, _TAGGED_DEVICE)
-        self._untrimmed = {
-            quarantine: TRIM_EVERY,
-            outbox: TRIM_EVERY,
-        }  # what a former process left is unknown
+        # what a former process left is not known: the first commit that adds something trims
+        self._untrimmed = {quarantine: TRIM_EVERY, outbox: TRIM_EVERY}
 
     def write(self, connection: Connection, changes: Changes) -> None:
         """

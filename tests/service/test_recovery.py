@@ -1,0 +1,123 @@
+"""Cut anywhere, and everything is as if nothing had happened (S30)."""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.service.stream import Bench, Result, entries
+
+from fencepost.model.entry import Entry
+from fencepost.service.recovery import recover
+from fencepost.store.control import ControlStore
+from fencepost.store.journal.journal import Journal
+from fencepost.store.snapshots import Snapshot, Snapshots
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"))
+    bench.process(entries())
+    result = Result(bench.store, bench.processor.roll)
+    bench.close()
+    return result
+
+
+def journal_of(folder: Path, said: tuple[Entry, ...]) -> Journal:
+    journal = Journal.open(folder / "journal", clock=lambda: NOW)
+    for first in range(0, len(said), 50):
+        journal.append(said[first : first + 50])
+    return journal
+
+
+def test_the_stream_has_everything_in_it(undisturbed: Result) -> None:
+    """What the comparisons below stand on: alerts of all states, tallies, quarantine, audit, history."""
+    assert {alert.state for alert in undisturbed.alerts} >= {"Active", "Resolved"}
+    assert len({alert.rule_type for alert in undisturbed.alerts}) == 5
+    assert {tally.kind for tally in undisturbed.tallies} >= {"rejected", "incomplete"}
+    assert undisturbed.quarantined
+    assert {record.action for record in undisturbed.audit} >= {"put", "delete"}
+    assert any(
+        step.action in ("start", "resolve", "dismiss") for h in undisturbed.history.values() for step in h
+    )
+    assert undisturbed.notices
+    assert sum(messages for messages, _, _ in undisturbed.devices.values()) > 100
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_S30_a_restart_anywhere_changes_nothing(undisturbed: Result, data: st.DataObject) -> None:
+    """The store stops at one position, its snapshot is of an earlier one, the journal goes on behind both."""
+    said = entries()
+    committed = data.draw(st.integers(0, len(said)), "committed")
+    snapped = data.draw(st.integers(0, committed), "snapshot")
+    batch = data.draw(st.sampled_from([1, 7, 64, 1000]), "batch")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        journal, snapshots = journal_of(folder, said), Snapshots(folder / "snapshots")
+        bench = Bench(folder)
+        bench.process(said[:snapped], batch)
+        processor = bench.processor
+        if data.draw(st.booleans(), "with a snapshot"):
+            snapshots.write(Snapshot(snapped, processor.detector.snapshot(), processor.roll.waiting()))
+        bench.process(said[:committed], batch)
+        bench.close()
+        with ControlStore.open(f"sqlite:///{folder / 'control.db'}") as store:
+            again = recover(journal, store, snapshots.newest(committed), now=NOW, stopping=Event())
+            assert again.position == len(said)
+            assert Result(store, again.roll) == undisturbed
+        journal.close()
+
+
+def test_a_snapshot_ahead_of_the_store_is_not_used(tmp_path: Path, undisturbed: Result) -> None:
+    """The store was restored from an older copy: all behind it is made from the journal."""
+    said = entries()
+    journal, snapshots = journal_of(tmp_path, said), Snapshots(tmp_path / "snapshots")
+    (tmp_path / "other").mkdir()
+    ahead = Bench(tmp_path / "other")
+    ahead.process(said)
+    snapshots.write(Snapshot(len(said), ahead.processor.detector.snapshot(), []))
+    ahead.close()
+    behind = Bench(tmp_path)
+    behind.process(said[:70])
+    behind.close()
+    with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
+        again = recover(journal, store, snapshots.newest(store.position()), now=NOW, stopping=Event())
+        assert Result(store, again.roll) == undisturbed
+    journal.close()
+
+
+def test_a_damaged_snapshot_costs_time_only(tmp_path: Path, undisturbed: Result) -> None:
+    said = entries()
+    journal, snapshots = journal_of(tmp_path, said), Snapshots(tmp_path / "snapshots")
+    bench = Bench(tmp_path)
+    bench.process(said[:100])
+    snapshots.write(Snapshot(100, bench.processor.detector.snapshot(), bench.processor.roll.waiting()))
+    bench.close()
+    path = next((tmp_path / "snapshots").glob("*.snapshot"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
+        again = recover(journal, store, snapshots.newest(100), now=NOW, stopping=Event())
+        assert Result(store, again.roll) == undisturbed
+    journal.close()
+
+
+def test_where_the_journal_lost_an_edit_the_stores_groups_are_in_force(tmp_path: Path) -> None:
+    said = entries()
+    bench = Bench(tmp_path)
+    bench.process(said)
+    bench.close()
+    journal = Journal.open(tmp_path / "journal", clock=lambda: NOW)
+    journal.continue_after(len(said))
+    with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
+        again = recover(journal, store, [], now=NOW, stopping=Event())
+        assert again.position == len(said)
+        assert {group.name: group for group in again.detector.groups()} == {g.name: g for g in store.groups()}
+    journal.close()
