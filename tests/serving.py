@@ -41,7 +41,11 @@ class Serving:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, self.log()
+        if not line:
+            self.process.wait()
+            self.process.stdout.close()
+            self._log.close()
+            raise AssertionError(self.log())
         self.url = json.loads(line)["url"]
         tokens = json.loads((self.folder / "tokens.json").read_text())
         self.admin = self.client(tokens["admin"])

@@ -27,7 +27,7 @@ from fencepost.model.rule import AllowlistRule, SecurityGroup
 from fencepost.service.processor import Processor
 from fencepost.service.roll import Roll
 from fencepost.simulation.fleet import Fleet
-from fencepost.simulation.output import groups_text
+from fencepost.simulation.groups import groups_text
 from fencepost.store.control import ControlStore
 
 

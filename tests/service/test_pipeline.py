@@ -182,8 +182,7 @@ async def fill(made: World) -> int:
     for taken in range(100):
         try:
             await made.pipeline.submit(said("/bin/a"))
-        except Busy as busy:
-            assert busy.reason == "no room: it is away"
+        except Busy:
             return taken
     raise AssertionError("there is no bound")
 

@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from fencepost.config.groups import parse_groups
 from fencepost.model.alert import Alert
@@ -47,7 +48,8 @@ def received(deliveries: Iterable[Delivery]) -> Replay:
 
 def openings(fleet: LiveFleet, deliveries: Iterable[Delivery]) -> list[tuple[float, Alert]]:
     """Return each alert with the seconds after the start at which it was opened."""
-    replay, found = Replay(GROUPS, wall_clock=lambda: START), {}
+    replay = Replay(GROUPS, wall_clock=lambda: START)
+    found: dict[str, tuple[float, Alert]] = {}
     for delivery in deliveries:
         message = replay.understand(delivery.body, delivery.device_id)
         assert message is not None
@@ -70,9 +72,9 @@ def test_the_routine_of_ten_minutes_stays_inside_the_groups(devices: int, rate: 
     replay = received(fleet)
     assert replay.alerts() == []
     assert replay.counts.messages == pytest.approx(minutes * 60 * rate, abs=1)
-    replay.finish(fleet.end + timedelta(minutes=19))
+    replay.finish(fleet.end + 18 * MINUTE - fleet.plan.interval)
     assert replay.alerts() == []
-    replay.finish(fleet.end + timedelta(minutes=30))
+    replay.finish(fleet.end + 30 * MINUTE)
     silent = {alert.device_id for alert in replay.alerts()}
     assert silent == {device.device_id for device in fleet.devices if device.kind == "cam"}
 
@@ -89,15 +91,11 @@ def test_the_routine_of_ten_minutes_stays_inside_the_groups(devices: int, rate: 
     ],
 )
 def test_every_incident_of_a_plan_is_detected_and_nothing_else(options: LivePlan, seed: int) -> None:
-    fleet = LiveFleet(LivePlan(**{**_members(options), "seed": seed}), START)
+    fleet = LiveFleet(structs.replace(options, seed=seed), START)
     alerts = received(fleet).alerts()
     assert judge(fleet.told, fleet.begun, alerts, START).is_right
     assert Counter(map(_type, fleet.told)) == Counter(fleet.plan.counts(fleet.devices))
     assert len(alerts) == len(fleet.told) == len(fleet.begun)
-
-
-def _members(options: LivePlan) -> dict[str, object]:
-    return {name: getattr(options, name) for name in options.__struct_fields__}
 
 
 def _type(incident: Incident) -> str:
@@ -131,7 +129,7 @@ def test_a_fleet_without_an_end_meets_with_all_incidents_again_and_again() -> No
     fleet = LiveFleet(LivePlan(devices=10, rate=1.0, gap=timedelta(seconds=10)), START)
     alerts = received(for_a_while(fleet, timedelta(hours=2))).alerts()
     assert judge(fleet.told, fleet.begun, alerts, START).is_right
-    for begin in (START, START + timedelta(minutes=100)):
+    for begin in (START, START + 80 * MINUTE):
         later = [alert for alert in alerts if alert.started_at >= begin]
         assert {alert.rule_type for alert in later} == set(AGENT_RULE_TYPES)
     assert len(alerts) == len(fleet.told) > 500

@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from fencepost.client.service import Receipt, Reject
+from fencepost.model.alert import Alert
 from fencepost.simulation.watch import MOST_ALERTS, MOST_REASONS, Heard, Watch
 from fencepost.testing import Bench, allowing, group, process
 
@@ -14,13 +15,13 @@ SECOND = timedelta(seconds=1)
 TAKEN = Receipt(messages=1, events=3)
 
 
-def an_alert() -> object:
+def an_alert() -> Alert:
     bench = Bench(group(allowing("ProcessNotAllowed", "sh")))
     bench.send("cam-1", process("10:00", "/bin/nc"))
     return bench.alert()
 
 
-ALERT = structs.replace(an_alert(), received_at=START)  # type: ignore[type-var]
+ALERT = structs.replace(an_alert(), received_at=START)
 
 
 def test_messages_events_and_refusals_are_counted() -> None:

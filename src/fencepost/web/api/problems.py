@@ -65,6 +65,12 @@ def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
 
 
 def on_operator(_: Request[Any, Any, Any], error: OperatorError) -> Response[bytes]:
+    """What the sender must mend is said to it; what names a file is for who keeps the service running."""
+    if any(one.file for one in error.problems):
+        _log.error("somebody must act: %s", error)
+        return response(
+            503, "the service needs its operator: it is in its log", headers={"Retry-After": "60"}
+        )
     faults = [Fault(one.path, one.reason) for one in error.problems]
     detail = "; ".join(str(one) for one in error.problems[:3])
     return response(400, detail, faults)
