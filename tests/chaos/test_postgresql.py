@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from tests.chaos.checks import assert_all_acknowledged_is_journalled, assert_live_and_rebuilt_agree
@@ -43,6 +44,18 @@ def test_S30_a_database_that_goes_and_comes_back_loses_and_doubles_nothing(
     assert_all_acknowledged_is_journalled(load, serving.folder / "journal")
     environment = {**os.environ, "FENCEPOST_CONTROL_URL": url}
     assert_live_and_rebuilt_agree(serving.folder, tmp_path / "again.db", **environment)
+    assert serving.stop() == 0
+
+
+def test_a_service_that_starts_before_its_database_waits_for_it(tmp_path: Path, postgresql: Server) -> None:
+    url = postgresql.new_database()
+    postgresql.stop()
+    starting = Timer(2, postgresql.start)
+    starting.start()
+    serving = Serving(tmp_path / "data", control_url=url)
+    starting.join()
+    assert serving.stranger.get("/readyz").status_code == 200
+    assert "trying again" in serving.log()
     assert serving.stop() == 0
 
 

@@ -24,6 +24,7 @@ from fencepost.model.entry import (
 )
 from fencepost.model.record import DeviceRecord, Tally
 from fencepost.model.rule import AllowlistRule, SecurityGroup
+from fencepost.service.patience import Patience
 from fencepost.service.processor import Processor
 from fencepost.service.roll import Roll
 from fencepost.simulation.fleet import Fleet
@@ -75,7 +76,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.store = ControlStore.open(f"sqlite:///{folder / 'control.db'}")
-        self.processor = Processor(Detector(), self.store, Roll(), position=0, stopping=Event())
+        self.processor = Processor(Detector(), self.store, Roll(), position=0, patience=Patience(Event()))
 
     def process(self, said: Sequence[Entry], batch: int = 64) -> None:
         """Process what comes behind the processor's position."""

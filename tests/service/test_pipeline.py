@@ -19,6 +19,7 @@ from fencepost.model.record import Changes
 from fencepost.model.rule import AllowlistRule, Members, SecurityGroup, TimeWindowRule
 from fencepost.service.commands import Commands, Conflict, Missing, Outdated
 from fencepost.service.feed import Feed
+from fencepost.service.patience import Patience
 from fencepost.service.pipeline import Busy, Item, Pace, Pipeline
 from fencepost.service.processor import Processor
 from fencepost.service.roll import Roll
@@ -70,14 +71,15 @@ class World:
         self.journal = FragileJournal(Journal.open(folder / "journal", clock=now))
         self.store = Fragile.open(f"sqlite:///{folder / 'control.db'}")
         self.feed = Feed()
-        processor = Processor(Detector([GROUP]), self.store, Roll(), position=0, stopping=self.stopping)
+        processor = Processor(
+            Detector([GROUP]), self.store, Roll(), position=0, patience=Patience(self.stopping)
+        )
         self.snapshots: list[int] = []
         self.pipeline = Pipeline(
             processor,
             self.feed,
             lambda one: lambda: self.snapshots.append(one.position),
             clock=now,
-            stopping=self.stopping,
             pace=Pace(**pace),
         )
         self.commits = GroupCommit[Item](

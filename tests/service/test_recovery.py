@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.service.stream import Bench, Result, entries
 
 from fencepost.model.entry import Entry
+from fencepost.service.patience import Patience
 from fencepost.service.recovery import recover
 from fencepost.store.control import ControlStore
 from fencepost.store.journal.journal import Journal
@@ -68,7 +69,7 @@ def test_S30_a_restart_anywhere_changes_nothing(undisturbed: Result, data: st.Da
         bench.process(said[:committed], batch)
         bench.close()
         with ControlStore.open(f"sqlite:///{folder / 'control.db'}") as store:
-            again = recover(journal, store, snapshots.newest(committed), now=NOW, stopping=Event())
+            again = recover(journal, store, snapshots.newest(committed), now=NOW, patience=Patience(Event()))
             assert again.position == len(said)
             assert Result(store, again.roll) == undisturbed
         journal.close()
@@ -87,7 +88,9 @@ def test_a_snapshot_ahead_of_the_store_is_not_used(tmp_path: Path, undisturbed: 
     behind.process(said[:70])
     behind.close()
     with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
-        again = recover(journal, store, snapshots.newest(store.position()), now=NOW, stopping=Event())
+        again = recover(
+            journal, store, snapshots.newest(store.position()), now=NOW, patience=Patience(Event())
+        )
         assert Result(store, again.roll) == undisturbed
     journal.close()
 
@@ -104,7 +107,7 @@ def test_a_damaged_snapshot_costs_time_only(tmp_path: Path, undisturbed: Result)
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
-        again = recover(journal, store, snapshots.newest(100), now=NOW, stopping=Event())
+        again = recover(journal, store, snapshots.newest(100), now=NOW, patience=Patience(Event()))
         assert Result(store, again.roll) == undisturbed
     journal.close()
 
@@ -117,7 +120,7 @@ def test_where_the_journal_lost_an_edit_the_stores_groups_are_in_force(tmp_path:
     journal = Journal.open(tmp_path / "journal", clock=lambda: NOW)
     journal.continue_after(len(said))
     with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
-        again = recover(journal, store, [], now=NOW, stopping=Event())
+        again = recover(journal, store, [], now=NOW, patience=Patience(Event()))
         assert again.position == len(said)
         assert {group.name: group for group in again.detector.groups()} == {g.name: g for g in store.groups()}
     journal.close()

@@ -132,8 +132,8 @@ def test_a_fleet_without_an_end_meets_with_all_incidents_again_and_again() -> No
     for begin in (START, START + 80 * MINUTE):
         later = [alert for alert in alerts if alert.started_at >= begin]
         assert {alert.rule_type for alert in later} == set(AGENT_RULE_TYPES)
-    assert len(alerts) == len(fleet.told) > 500
-    assert len({(alert.device_id, alert.rule_type, alert.value) for alert in alerts}) > 400
+    assert len(alerts) == len(fleet.told) > 400
+    assert len({alert.value for alert in alerts}) > 50
 
 
 def test_the_first_alert_of_a_demo_comes_at_once_and_the_others_every_few_seconds() -> None:

@@ -21,8 +21,9 @@ from fencepost.service.clock import RunningClock
 from fencepost.service.commands import Commands
 from fencepost.service.feed import Feed
 from fencepost.service.intake import Intake
+from fencepost.service.patience import Patience, Stopped
 from fencepost.service.pipeline import Item, Pace, Pipeline
-from fencepost.service.processor import Processor, Stopped
+from fencepost.service.processor import Processor
 from fencepost.service.recovery import recover
 from fencepost.setup.installation import Installation
 from fencepost.store.control import ControlStore
@@ -77,6 +78,7 @@ class _Run:
         self._listening = listening
         self._recalled = recalled
         self._stopping = Event()
+        self._patience = Patience(self._stopping)
         self._ending = asyncio.Event()
         self._clock = RunningClock(_wall_clock, time.monotonic)
 
@@ -85,13 +87,14 @@ class _Run:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
         with _bound(self._settings) as listener:
-            stores = await asyncio.to_thread(self._open)
             try:
-                await self._serve(stores, listener)
+                stores = await asyncio.to_thread(self._open)
+                try:
+                    await self._serve(stores, listener)
+                finally:
+                    await asyncio.to_thread(_close, stores)
             except Stopped:
-                _log.warning("ended while the control store was away")
-            finally:
-                await asyncio.to_thread(_close, stores)
+                _log.warning("ended before all was done: the journal holds the rest")
         _log.info("ended")
 
     def _end(self) -> None:
@@ -108,7 +111,7 @@ class _Run:
             seal_age=settings.journal.seal_age,
         )
         try:
-            control = ControlStore.open(settings.control.url)
+            control = self._patience.until_done(lambda: ControlStore.open(settings.control.url))
         except BaseException:
             journal.close()
             raise
@@ -148,7 +151,7 @@ class _Run:
             stores.control,
             stores.snapshots.newest(stores.control.position()),
             now=self._clock.now(),
-            stopping=self._stopping,
+            patience=self._patience,
             progress=lambda position: self._recalled(position, last),
         )
 
@@ -160,7 +163,6 @@ class _Run:
             feed,
             lambda one: partial(stores.snapshots.write, _snapshot_of(one)),
             clock=self._clock.now,
-            stopping=self._stopping,
             pace=Pace(
                 queue_bytes=settings.ingest.queue_bytes,
                 snapshot_interval=settings.snapshot.interval,

@@ -20,6 +20,8 @@ from fencepost.model.errors import OperatorError, Problem
 LARGEST_ANSWER = 64 << 20
 LONGEST_SILENCE = 60.0
 """Seconds after which a stream is asked for again, whatever the service says."""
+ENDING = 2.0
+"""Seconds that requests under way have in the end."""
 _SPARE = 4
 """Connections besides those for messages: for the stream of alerts, and for questions."""
 _USUAL = httpx2.Timeout(15, connect=5)
@@ -73,6 +75,7 @@ class Requests:
         self.url = access.url.rstrip("/")
         self.repeated = 0
         self._sleep = sleep
+        self._under_way: set[asyncio.Task[Answer | Setback]] = set()
         open_at_once = connections + _SPARE
         self._client = httpx2.AsyncClient(
             base_url=self.url,
@@ -91,6 +94,10 @@ class Requests:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=ENDING)
+        for task in self._under_way:
+            task.cancel()
         await self._client.__aexit__(kind, error, trace)
 
     async def granted(self, method: str, path: str, patience: float, **request: Any) -> bytes:
@@ -112,7 +119,18 @@ class Requests:
         return outcome.content
 
     async def attempt(self, method: str, path: str, **request: Any) -> Answer | Setback:
-        """Make a request once."""
+        """
+        Make a request once.
+
+        It is brought to its end also where nobody waits for that any more: a connection that is being made
+        would be left open by the library if it was cancelled.
+        """
+        task = asyncio.create_task(self._attempt(method, path, request))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _attempt(self, method: str, path: str, request: dict[str, Any]) -> Answer | Setback:
         try:
             async with self._client.stream(method, path, **request) as response:
                 return await self._judged(response)

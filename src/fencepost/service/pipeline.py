@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from threading import Event
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -21,7 +20,8 @@ from fencepost.model.entry import Entry, Received, Ticked
 from fencepost.model.errors import FencepostError
 from fencepost.service.feed import Feed
 from fencepost.service.judge import Decoded
-from fencepost.service.processor import Processed, Processor, Stopped
+from fencepost.service.patience import Stopped
+from fencepost.service.processor import Processed, Processor
 
 BATCH = 1024
 """Entries of one commit."""
@@ -94,14 +94,12 @@ class Pipeline:
         take_snapshot: TakeSnapshot,
         *,
         clock: Callable[[], datetime],
-        stopping: Event,
         pace: Pace,
     ) -> None:
         self.processor = processor
         self.feed = feed
         self._take_snapshot = take_snapshot
         self._clock = clock
-        self._stopping = stopping
         self._pace = pace
         self.delayed: Callable[[float], None] = lambda _: None
         self._queue: deque[tuple[int, Item]] = deque()

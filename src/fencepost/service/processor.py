@@ -5,31 +5,19 @@ One thread does it, in the order of the journal. It is the same work for what ha
 restart finds in the journal behind the control store, and for a rebuild of everything.
 """
 
-import logging
-from collections.abc import Callable, Sequence
-from threading import Event
-from typing import TypeVar
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
-from fencepost.model.errors import OperatorError, StoreUnavailable
+from fencepost.model.errors import OperatorError
 from fencepost.service.judge import INTERNAL, Decoded, judge
 from fencepost.service.ledger import Ledger
+from fencepost.service.patience import Patience
 from fencepost.service.ports import AlertStore
 from fencepost.service.roll import Roll
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-"""Seconds between attempts to reach a control store that is away."""
-
-_log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-class Stopped(Exception):  # noqa: N818 - not an error
-    """The service ends while the control store is away: the journal holds what is left to do."""
 
 
 class Processed(Struct, frozen=True):
@@ -44,22 +32,25 @@ class Processor:
     """
     A detector and a control store that go forward together.
 
-    `position` is that of the last entry judged and committed. `trouble` says why the store cannot be
-    reached at the moment, None when it can; `stopping` ends the waiting for it. `quarantined` counts what
-    could not be decoded, `faults` what a fault of ours kept from being judged, since the start.
+    `position` is that of the last entry judged and committed. `quarantined` counts what could not be
+    decoded, `faults` what a fault of ours kept from being judged, since the start.
     """
 
     def __init__(
-        self, detector: Detector, store: AlertStore, roll: Roll, *, position: int, stopping: Event
+        self, detector: Detector, store: AlertStore, roll: Roll, *, position: int, patience: Patience
     ) -> None:
         self.detector = detector
         self.position = position
-        self.trouble: str | None = None
         self.quarantined = 0
         self.faults = 0
         self._store = store
         self._ledger = Ledger(store, roll)
-        self._stopping = stopping
+        self._patience = patience
+
+    @property
+    def trouble(self) -> str | None:
+        """Say why the store cannot be reached at the moment, None when it can."""
+        return self._patience.trouble
 
     @property
     def roll(self) -> Roll:
@@ -80,28 +71,10 @@ class Processor:
             judge(self.detector, position, entry, decoded)
             for position, (entry, decoded) in enumerate(entries, first)
         ]
-        book = self._patiently(lambda: self._ledger.book_for(batch))
+        book = self._patience.until_done(lambda: self._ledger.book_for(batch))
         changes, refused = self._ledger.changes(self.position, batch, book)
-        self._patiently(lambda: self._store.commit(changes))
+        self._patience.until_done(lambda: self._store.commit(changes))
         self.position = changes.position
         self.quarantined += len(changes.quarantined)
         self.faults += sum(one.reason == INTERNAL for one in changes.quarantined)
         return Processed(changes.position, changes.alerts, refused)
-
-    def _patiently(self, call: Callable[[], T]) -> T:
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                result = call()
-            except StoreUnavailable as error:
-                if self.trouble is None:
-                    _log.error("the control store cannot be reached, trying again: %s", error)
-                self.trouble = str(error)
-            else:
-                if self.trouble is not None:
-                    _log.warning("the control store can be reached again")
-                self.trouble = None
-                return result
-            if self._stopping.wait(pause):
-                raise Stopped
-            pause = min(2 * pause, LONGEST_PAUSE)

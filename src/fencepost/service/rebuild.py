@@ -9,6 +9,7 @@ from msgspec import Struct
 from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
+from fencepost.service.patience import Patience
 from fencepost.service.ports import AlertStore
 from fencepost.service.processor import Processor
 from fencepost.service.recovery import batches_of
@@ -36,7 +37,7 @@ def rebuild(
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Judge all entries up to a position and commit what follows to a store that is new."""
-    processor = Processor(Detector(), store, Roll(), position=0, stopping=Event())
+    processor = Processor(Detector(), store, Roll(), position=0, patience=Patience(Event()))
     for first, batch in batches_of(takewhile(lambda one: one[0] <= until, entries)):
         processor.process(first, batch)
         progress(processor.position)

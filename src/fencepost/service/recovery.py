@@ -4,13 +4,14 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import chain
-from threading import Event
 from typing import Protocol
 
 from fencepost.engine.detector import Detector
 from fencepost.model.entry import Entry
 from fencepost.model.record import DeviceRecord
+from fencepost.model.rule import SecurityGroup
 from fencepost.service.judge import Decoded
+from fencepost.service.patience import Patience
 from fencepost.service.ports import AlertStore, EntryLog
 from fencepost.service.processor import Processor
 from fencepost.service.roll import Roll
@@ -34,7 +35,7 @@ def recover(
     snapshots: Iterable[Snapshot],
     *,
     now: datetime,
-    stopping: Event,
+    patience: Patience,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Processor:
     """
@@ -42,19 +43,26 @@ def recover(
 
     `snapshots` are those that are not ahead of the store, the newest first. Entries that the store has
     committed are judged once more for the detector's sake only; the others are committed. `progress`
-    hears the positions, `now` is when the service starts. Raises Stopped when `stopping` is set while the store is away.
+    hears the positions, `now` is when the service starts. Raises Stopped when the service is to end first.
     """
-    committed = store.position()
+    committed = patience.until_done(store.position)
     detector, waiting, begin = _detector(snapshots)
-    roll = Roll(waiting, store.counted_after(begin))
-    processor = Processor(detector, store, roll, position=begin, stopping=stopping)
+    roll = Roll(waiting, patience.until_done(lambda: store.counted_after(begin)))
+    processor = patience.until_done(
+        lambda: Processor(detector, store, roll, position=begin, patience=patience)
+    )
+
+    def reached(position: int) -> None:
+        patience.check()
+        progress(position)
+
     entries = iter(journal.read(begin))
-    pending = _recall(processor, entries, committed, progress)
+    pending = _recall(processor, entries, committed, reached)
     processor.position = committed
-    _agree(detector, store, now)
+    _agree(detector, patience.until_done(store.groups), now)
     for first, batch in batches_of(chain(pending, entries)):
         processor.process(first, batch)
-        progress(processor.position)
+        reached(processor.position)
     return processor
 
 
@@ -82,10 +90,10 @@ def _recall(
     return []
 
 
-def _agree(detector: Detector, store: AlertStore, now: datetime) -> None:
+def _agree(detector: Detector, groups: Iterable[SecurityGroup], now: datetime) -> None:
     """Where the journal lost an edit, the store still knows the groups that are in force."""
     known = {group.name.casefold(): group for group in detector.groups()}
-    for group in store.groups():
+    for group in groups:
         if known.pop(group.name.casefold(), None) != group:
             _log.error("the group %s is not as the journal has it: the control store's is taken", group.name)
             detector.replace_group(group, now)
