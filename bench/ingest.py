@@ -303,12 +303,10 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for number in range(arguments.rounds):
             part = batches[number * size : (number + 1) * size]
             one = throughput(service, part)
-            one["of_http_floor"] = round(
-                one["messages_per_second"] / http_floor(folder / "data", service.target, part), 3
-            )
-            one["of_journal_floor"] = round(
-                one["messages_per_second"] / journal_floor(folder / f"journal-{number}", part), 3
-            )
+            one["http_floor"] = round(http_floor(folder / "data", service.target, part))
+            one["journal_floor"] = round(journal_floor(folder / f"journal-{number}", part))
+            one["of_http_floor"] = round(one["messages_per_second"] / one["http_floor"], 3)
+            one["of_journal_floor"] = round(one["messages_per_second"] / one["journal_floor"], 3)
             rounds.append(one)
         report["throughput"] = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         report["resident_mb_loaded"] = round(service.resident())

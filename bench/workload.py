@@ -72,13 +72,20 @@ def generate(
     seed: int = 7,
     start: datetime = START,
     span: timedelta = SPAN,
+    part: int = 0,
 ) -> Workload:
-    """Return the stream of the time `span` from `start` on: the same arguments give the same bytes."""
+    """
+    Return the stream of the time `span` from `start` on: the same arguments give the same bytes.
+
+    Another `part` is another stream of the same fleet.
+    """
     random = Random(seed)
     made = [_group(number, random) for number in range(groups)]
     device_ids = [_uuid(random) for _ in range(devices)]
     placed = random.choices(range(groups), k=devices)
     active = sorted(random.sample(range(devices), max(1, int(devices * ACTIVE))))
+    if part:
+        random = Random(f"{seed} {part}")  # what comes now is drawn anew, the fleet is the same
     weights = list(accumulate(random.lognormvariate(0, ACTIVITY_SIGMA) for _ in active))
     chosen = Counter(random.sample(active, min(len(active), messages)))  # who is active sends something
     chosen.update(random.choices(active, cum_weights=weights, k=messages - chosen.total()))

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from tests.store.journal.material import messages, opened
 
-journal = opened(Path(sys.argv[1]), seal_bytes=30_000)
+journal = opened(Path(sys.argv[1]), seal_bytes=2_000)
 for number in range(1_000_000):
     journal.append(messages(journal.last_position + 1, 1 + number % 7, 200))
     print(journal.last_position, flush=True)
@@ -42,7 +42,7 @@ def test_S30_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         assert found == belonging(range(1, len(found) + 1), 200)
         assert len(found) >= acknowledged[-1]
         there = len(found)
-    assert len(segments_in(tmp_path)) > ROUNDS
+    assert len(segments_in(tmp_path)) >= ROUNDS
     journal = opened(tmp_path)
     assert (journal.damages, journal.gaps, journal.last_position) == ((), (), there)
     journal.close()

@@ -202,6 +202,7 @@ def test_S30_a_commit_that_fails_is_not_kept_and_its_file_is_never_synced_again(
 ) -> None:
     journal = opened(tmp_path)
     journal.append(messages(1, 2))
+    size = segments_in(tmp_path)[0].size
     sync = os.fdatasync
     failed: dict[int, int] = {}
 
@@ -222,6 +223,8 @@ def test_S30_a_commit_that_fails_is_not_kept_and_its_file_is_never_synced_again(
     assert journal.append(messages(3, 2)) == 3
     assert firsts(tmp_path) == [1, 3]
     assert dict(journal.read()) == read(tmp_path) == belonging(range(1, 5))
+    assert segments_in(tmp_path)[0].size == size
+    assert len(journal._durable) == 2
     journal.close()
     filled(tmp_path, 1)
     assert read(tmp_path) == belonging(range(1, 6))
@@ -259,6 +262,52 @@ def test_S30_a_commit_that_cannot_even_be_taken_back_is_void(
     assert dict(journal.read()) == expected
     assert (journal.damages, journal.gaps) == ((), ())
     journal.close()
+
+
+def test_S30_half_a_commit_that_cannot_be_taken_back_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    able = os.pwrite
+
+    def half(file: int, content: bytes, offset: int) -> int:
+        if len(content) < 100:  # the header of a segment
+            return able(file, content, offset)
+        able(file, content[:100], offset)
+        raise OSError(errno.EIO, "Input/output error")
+
+    journal = opened(tmp_path)
+    journal.append(messages(1, 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", half)
+        patch.setattr(os, "ftruncate", failing(errno.EIO))
+        with pytest.raises(OSError, match="Input/output error"):
+            journal.append(messages(3, 2, 200))
+    journal.append(messages(3, 2))
+    journal.close()
+    first, _ = segments_in(tmp_path)
+    assert first.size > first.path.read_bytes().rfind(b"FPfr") == first.size - 100
+    assert read(tmp_path) == belonging(range(1, 5))
+
+
+def test_S30_a_void_commit_behind_a_damaged_one_stays_void(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path)
+    journal.append(messages(1, 2))
+    journal.append(messages(3, 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", failing(errno.EIO))
+        patch.setattr(os, "ftruncate", failing(errno.EIO))
+        with pytest.raises(OSError, match="Input/output error"):
+            journal.append(messages(100, 5))
+    journal.append(messages(5, 2))
+    journal.close()
+    second = list(JournalReader(tmp_path).frames())[1]
+    damage(segments_in(tmp_path)[0].path, second.offset)
+    reader = JournalReader(tmp_path)
+    assert dict(reader.read()) == belonging([1, 2, 5, 6])
+    (found,) = reader.damages
+    assert (found.first_missing, found.last_missing) == (3, 4)
 
 
 def test_a_new_segment_that_cannot_be_made_fails_the_commit_and_no_other(

@@ -8,14 +8,25 @@ from zlib import crc32
 
 import pytest
 import zstandard
-from tests.store.journal.material import START, belonging, filled, messages, opened, read
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.store.journal.material import (
+    START,
+    belonging,
+    filled,
+    messages,
+    noise,
+    opened,
+    property_settings,
+    read,
+)
 
 from fencepost.model.entry import Received
 from fencepost.model.errors import OperatorError
 from fencepost.store.journal import scan
 from fencepost.store.journal.damage import Damage, Gap
 from fencepost.store.journal.frame import HEADER_SIZE as FRAME_HEADER
-from fencepost.store.journal.frame import FrameHeader
+from fencepost.store.journal.frame import FrameHeader, parse_header
 from fencepost.store.journal.reading import MOST_NOTED, JournalReader
 from fencepost.store.journal.scan import Frame
 from fencepost.store.journal.segment import HEADER_SIZE, SegmentHeader, create, segments_in
@@ -111,7 +122,70 @@ def test_bytes_that_are_missing_mislead_no_reader(folder: Path, after: int) -> N
     (folder / SECOND).write_bytes(content[: frame.end - 20] + content[frame.end :])
     entries, damages, _ = found_in(folder, after)
     assert entries == {position: entry for position, entry in without(8, 9, 10).items() if position > after}
-    assert len(damages) == (1 if after < 12 else 0)
+    assert [damage.offset for damage in damages] == ([frame.offset] if after < 12 else [])
+
+
+edits = st.tuples(
+    st.sampled_from(["flip", "delete", "insert", "cut", "zero"]),
+    st.integers(0, 2),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(1, 120),
+)
+
+
+@property_settings
+@given(changes=st.lists(edits, min_size=1, max_size=4))
+def test_whatever_becomes_of_the_files_each_commit_that_is_whole_is_read_and_each_that_is_not_is_named(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, int, float, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    for _ in range(3):
+        filled(folder, 1, 3, 2)
+    frames = list(JournalReader(folder).frames())
+    paths = [segment.path for segment in segments_in(folder)]
+    before = {path.name: path.read_bytes() for path in paths}
+    for kind, index, place, size in changes:
+        edit(paths[index], kind, place, size)
+    after = {path.name: path.read_bytes() for path in paths}
+    whole = [
+        position
+        for frame in frames
+        for position in range(frame.header.first, frame.header.last + 1)
+        if before[frame.segment][frame.offset : frame.end] in after[frame.segment]
+        and knows_its_mark(before[frame.segment], after[frame.segment])
+    ]
+    reader = JournalReader(folder)
+    assert dict(reader.read()) == belonging(whole)
+    named = set[int]()
+    wrongs: list[Damage | Gap] = [*reader.damages, *reader.gaps]
+    for one in wrongs:
+        last = one.last_missing or ALL[-1]
+        named |= set(range(one.first_missing, last + 1)) if one.first_missing is not None else set()
+    # at the very end nobody can tell what was cut off from what was never there
+    assert {position for position in ALL if position not in whole and position <= 12} <= named
+    assert not named & set(whole)
+
+
+def edit(path: Path, kind: str, place: float, size: int) -> None:
+    content = path.read_bytes()
+    at = int(place * len(content))
+    match kind:
+        case "flip" if content:
+            content = content[:at] + bytes([content[at] ^ 1 << size % 8]) + content[at + 1 :]
+        case "delete":
+            content = content[:at] + content[at + size :]
+        case "insert":
+            content = content[:at] + noise(size, size) + content[at:]
+        case "zero":
+            content = content[:at] + bytes(len(content[at : at + size])) + content[at + size :]
+        case "cut":
+            content = content[:at]
+    path.write_bytes(content)
+
+
+def knows_its_mark(before: bytes, after: bytes) -> bool:
+    first = parse_header(after[HEADER_SIZE:])
+    return after[:HEADER_SIZE] == before[:HEADER_SIZE] or (first is not None and first.mark == before[12:20])
 
 
 def test_a_missing_file_is_a_gap(folder: Path) -> None:
@@ -163,6 +237,27 @@ def test_a_segment_whose_header_and_first_commit_are_damaged_is_passed_over(fold
     assert (damage.offset, damage.size) == (0, (folder / SECOND).stat().st_size)
     assert (damage.first_missing, damage.last_missing) == (7, 12)
     assert gaps == []
+
+
+def test_a_commit_that_stands_there_twice_is_read_once(tmp_path: Path) -> None:
+    filled(tmp_path, 2, 2)
+    (segment,) = segments_in(tmp_path)
+    second = list(JournalReader(tmp_path).frames())[1]
+    with segment.path.open("ab") as file:
+        file.write(segment.path.read_bytes()[second.offset :])
+    assert [position for position, _ in JournalReader(tmp_path).read()] == [1, 2, 3, 4]
+
+
+def test_a_damage_at_the_end_says_what_any_header_in_it_says(tmp_path: Path) -> None:
+    """Two commits are damaged, and the second one's header can be read."""
+    filled(tmp_path, 2, 2, 2)
+    (segment,) = segments_in(tmp_path)
+    _, second, third = JournalReader(tmp_path).frames()
+    change(segment.path, second.offset, third.end - 1)
+    reader = JournalReader(tmp_path)
+    assert dict(reader.read()) == belonging([1, 2])
+    (damage,) = reader.damages
+    assert (damage.first_missing, damage.last_missing) == (3, 6)
 
 
 def test_content_that_cannot_be_understood_is_damage_although_its_checksum_is_right(tmp_path: Path) -> None:
@@ -230,6 +325,8 @@ def test_what_is_remembered_of_a_ruined_journal_is_bounded(tmp_path: Path) -> No
     reader = JournalReader(tmp_path)
     assert len(list(reader.read())) == MOST_NOTED + 15
     assert (len(reader.damages), reader.unnamed) == (MOST_NOTED, 15)
+    assert len(list(reader.read())) == MOST_NOTED + 15
+    assert (len(reader.damages), reader.unnamed) == (MOST_NOTED, 30)
 
 
 def test_progress_adds_up_to_the_size_of_all_commits(folder: Path) -> None:

@@ -170,7 +170,8 @@ def test_a_crash_while_a_segment_is_set_aside_does_no_harm(
         with pytest.raises(KeyboardInterrupt):
             opened(whole)
     assert path.read_bytes() == content
-    (whole / "00000000000000000001.new").write_bytes(b"what a process leaves that is killed")
+    for name in ("00000000000000000001.new", "00000000000000000099.new"):
+        (whole / name).write_bytes(b"what a process leaves that is killed")
     goes_on(whole, [1, 5, 6], 6)
     assert [one.name for one in whole.glob("*.damaged*")] == [path.name + ".damaged"]
     assert path.with_name(path.name + ".damaged").read_bytes() == content
@@ -187,13 +188,14 @@ def test_zeros_at_the_end_are_what_a_power_cut_leaves_and_are_cut_off(whole: Pat
     assert read(whole) == belonging(ALL)
 
 
-def test_other_bytes_at_the_end_are_kept_as_evidence(whole: Path) -> None:
-    """They might have been a commit that was acknowledged."""
+@pytest.mark.parametrize("rest", [b"x" * 100, pack([message(7)], 7, b"other mk")])
+def test_other_bytes_at_the_end_are_kept_as_evidence(whole: Path, rest: bytes) -> None:
+    """They might have been a commit that was acknowledged; a frame of another segment is none here."""
     with last_segment(whole).open("ab") as file:
-        file.write(b"x" * 100)
+        file.write(rest)
     journal = opened(whole)
     (damage,) = journal.damages
-    assert (damage.size, damage.first_missing, damage.last_missing) == (100, 7, None)
+    assert (damage.size, damage.first_missing, damage.last_missing) == (len(rest), 7, None)
     assert journal.cut_off == 0
     journal.close()
     goes_on(whole, list(ALL), 6)

@@ -75,6 +75,15 @@ def test_only_the_owner_may_read_what_devices_sent(tmp_path: Path) -> None:
     ]
 
 
+def test_folders_that_are_made_are_on_disk_with_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    make_folder(tmp_path / "data" / "journal")
+    assert synced == [tmp_path.stat().st_ino, (tmp_path / "data").stat().st_ino]
+
+
 def test_an_append_is_written_to_its_end_however_little_the_system_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,7 +158,7 @@ class Journal:
         if self._lock < 0:
             raise ValueError("the journal is closed")
         file = self._file
-        if file is not None and not file.is_empty and self._is_due(file):
+        if file is not None and self._is_due(file):
             self._end(file)
             file = None
         return file or self._begin(first)

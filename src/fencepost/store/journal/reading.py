@@ -21,7 +21,7 @@ class Reading:
     Reads the segments that a function names, and remembers what was wrong with them.
 
     `unfinished` counts the bytes of a frame at the end of the last segment, as the latest pass saw it, that
-    is being written or never was to its end. `unnamed` counts what was found wrong beyond the first 1,000.
+    is being written or never was to its end. `unnamed` counts what was found beyond the first 1,000 wrongs.
     """
 
     def __init__(self, segments: Callable[[], Sequence[Segment]]) -> None:

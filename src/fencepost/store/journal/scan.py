@@ -155,7 +155,7 @@ class _Frames:
     def _fault_at(self, offset: int, sure: int) -> Fault:
         header = self._header_at(offset)
         reason, last = self._reason(header, offset), header.last if header is not None else 0
-        behind = self._next_at(sure if sure < offset else offset + 1)
+        behind = self._next_at(sure if header is None else offset + 1)
         if behind is None:
             unfinished = self._is_unfinished(header, offset)
             return Fault(offset, self._content.size, reason, last, unfinished)
