@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from msgspec import structs
 
 from fencepost.client.service import Receipt, Reject
@@ -21,7 +20,7 @@ def an_alert() -> Alert:
     return bench.alert()
 
 
-ALERT = structs.replace(an_alert(), received_at=START)
+ALERT = structs.replace(an_alert(), started_at=START, received_at=START)
 
 
 def test_messages_events_and_refusals_are_counted() -> None:
@@ -46,9 +45,18 @@ def test_the_rate_is_that_of_the_last_whole_seconds() -> None:
     assert watch.rate(START) == 0
     for number in range(100):
         watch.acknowledge(TAKEN, START + number * SECOND / 10)
-    assert watch.rate(START + 10 * SECOND) == pytest.approx(10, abs=1)
-    assert watch.rate(START + 14 * SECOND) < 5
+        if number == 5:
+            assert watch.rate(START + number * SECOND / 10) == 6
+    assert watch.rate(START + 9 * SECOND) == 10
+    assert 0 < watch.rate(START + 14 * SECOND) < 5
     assert watch.rate(START + 60 * SECOND) == 0
+
+
+def test_a_slow_rate_is_told_as_it_is() -> None:
+    watch = Watch()
+    for number in range(0, 60, 5):
+        watch.acknowledge(TAKEN, START + number * SECOND)
+    assert {watch.rate(START + (55 + later) * SECOND) for later in range(1, 5)} == {0.2}
 
 
 def test_an_alert_is_news_when_it_opens_and_when_it_moves() -> None:

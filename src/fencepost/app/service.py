@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -86,6 +87,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
+        _refuse_unusable(self._binding())
         with _bound(self._settings) as listener:
             try:
                 stores = await asyncio.to_thread(self._open)
@@ -257,6 +259,19 @@ def _bound(settings: Settings) -> socket.socket:
             f"cannot listen on {http.host}:{http.port}: {error.strerror or error}; choose another [http] port"
         )
         raise OperatorError([Problem("http.port", reason)]) from None
+
+
+def _refuse_unusable(binding: Binding) -> None:
+    """A certificate that cannot be used is told before anything is begun."""
+    if binding.certificate is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(binding.certificate, binding.key)
+    except (OSError, ssl.SSLError) as error:
+        reason = (
+            f"no usable certificate and key in PEM: {error.strerror or error}; see [http] certificate and key"
+        )
+        raise OperatorError([Problem("", reason, str(binding.certificate))]) from None
 
 
 async def _shut(server: QuietServer, serving: "asyncio.Task[None]", feed: Feed) -> None:

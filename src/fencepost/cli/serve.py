@@ -47,7 +47,10 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
             step(position - read)
             read = position
 
-        run(settings, installation, listening=listening, recalled=recalled)
+        try:
+            run(settings, installation, listening=listening, recalled=recalled)
+        except OSError as error:
+            raise RuntimeError("the service cannot go on") from error  # ours, and not the output's
 
 
 def _announce(settings: Settings, installation: Installation, port: int, *, json: bool) -> None:

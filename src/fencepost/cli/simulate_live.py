@@ -36,7 +36,7 @@ def access_of(url: str, token: str | None, ca: Path | None, data: Path | None) -
     """
     if data is None and token is None and DEFAULT_DATA.is_dir():
         data = DEFAULT_DATA
-    if data is None:
+    if data is None or (token is not None and ca is not None):
         if token is None:
             reason = (
                 "--token TOKEN is missing (or the variable FENCEPOST_TOKEN), or --data DIR to take it from"

@@ -51,6 +51,7 @@ class Watch:
         self.delays: deque[float] = deque(maxlen=MOST_DELAYS)
         self._states: dict[str, State] = {}
         self._on_alert = on_alert
+        self._since: datetime | None = None
         self._recent: deque[tuple[datetime, int]] = deque()
 
     def acknowledge(self, receipt: Receipt, at: datetime) -> None:
@@ -63,16 +64,18 @@ class Watch:
             if reason in self.reasons or len(self.reasons) < MOST_REASONS:
                 self.reasons[reason] += 1
         second = at.replace(microsecond=0)
+        self._since = self._since or second
         if self._recent and self._recent[-1][0] == second:
             self._recent[-1] = second, self._recent[-1][1] + receipt.messages
         else:
             self._recent.append((second, receipt.messages))
-            self._forget(at)
+            while self._recent[0][0] < second - RECENT:
+                self._recent.popleft()
 
     def hear(self, alert: Alert, at: datetime, since: datetime) -> None:
-        """Take note of what was told of an alert; it counts as new if it was opened at `since` or later."""
+        """Take note of what was told of an alert; it counts as new if its first violation was at `since` or later."""
         before = self._states.get(alert.alert_id)
-        is_new = before is None and alert.received_at >= since
+        is_new = before is None and alert.started_at >= since
         self._states[alert.alert_id] = alert.state
         if is_new:
             self.opened += 1
@@ -85,13 +88,9 @@ class Watch:
 
     def rate(self, at: datetime) -> float:
         """Return the acknowledged messages per second of the last five whole seconds, or of as many as there were."""
-        self._forget(at)
-        whole = [number for second, number in self._recent if second < at.replace(microsecond=0)]
-        if not whole:
+        now = at.replace(microsecond=0)
+        begin = max(self._since or now, now - RECENT)
+        seconds = (now - begin).total_seconds()
+        if seconds < 1:
             return float(sum(number for _, number in self._recent))
-        first = self._recent[0][0]
-        return sum(whole) / max(1.0, (at.replace(microsecond=0) - first).total_seconds())
-
-    def _forget(self, at: datetime) -> None:
-        while self._recent and self._recent[0][0] < at.replace(microsecond=0) - RECENT:
-            self._recent.popleft()
+        return sum(number for second, number in self._recent if begin <= second < now) / seconds

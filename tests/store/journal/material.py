@@ -16,7 +16,7 @@ from fencepost.store.journal.segment import segments_in
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 property_settings = settings(
-    max_examples=2000,
+    max_examples=100,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
