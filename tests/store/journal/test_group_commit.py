@@ -299,7 +299,6 @@ def test_what_waits_is_counted_so_that_senders_can_be_held_back(journal: Watched
         assert 10_000 < commit.pending_bytes < 11_000
         journal.free.set()
         await task
-        await settled()
         assert (commit.pending, commit.pending_bytes) == (0, 0)
         await commit.close()
 

@@ -1,5 +1,7 @@
 """Reading past damage in any segment: what is sound is served, what is not is named."""
 
+import errno
+import os
 import resource
 import subprocess
 import sys
@@ -358,7 +360,19 @@ def test_the_files_that_were_set_aside_are_named(folder: Path) -> None:
 def test_where_there_is_no_journal_the_operator_hears_it(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"nowhere: there is no journal here: name the data folder"):
         JournalReader(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(OperatorError, match="there is no journal here"):
+        JournalReader(tmp_path / "file")
     assert read(tmp_path) == {}
+
+
+def test_where_we_may_not_read_the_operator_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    with pytest.raises(OperatorError, match="run this as the user that serves the folder"):
+        JournalReader(tmp_path)
 
 
 def test_a_large_message_comes_back(tmp_path: Path) -> None:

@@ -123,6 +123,22 @@ def assert_names_the_loss(damage: Damage, hit: Frame | None, *, at_end: bool, in
         assert (damage.offset, missing) == (hit.offset, (hit.header.first, hit.header.last))
 
 
+def test_S30_what_a_killed_process_wrote_is_synced_before_anybody_reads_it(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could take back what the control store already knows of."""
+    synced: list[int] = []
+    sync = os.fsync
+
+    def watched(file: int) -> None:
+        synced.append(os.fstat(file).st_ino)
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    opened(whole).close()
+    assert last_segment(whole).stat().st_ino in synced
+
+
 def test_what_was_lost_in_the_middle_of_a_segment_set_aside_stays_a_gap(whole: Path) -> None:
     change(last_segment(whole), frames_of(whole)[1].end - 1)
     opened(whole).close()

@@ -30,3 +30,13 @@ def test_what_is_not_there_is_a_problem_in_the_usual_form(serving: Serving) -> N
     answer = serving.admin.request("PATCH", "/v1/alerts")
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
+
+
+def test_a_browser_finds_out_what_this_is_and_no_more(serving: Serving) -> None:
+    answer = serving.stranger.get("/")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "ready: messages are taken and judged" in answer.text
+    assert f"{serving.url}/v1/alerts" in answer.text
+    forged = serving.stranger.get("/", headers={"Host": 'x"><script>alert(1)</script>'})
+    assert "<script>" not in forged.text

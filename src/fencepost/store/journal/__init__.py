@@ -12,7 +12,8 @@ Four rules make the folder readable after any crash:
 1. A frame is durable before anybody is told of its entries. Bytes behind the last whole frame of the last
    segment were never acknowledged.
 2. A segment is appended to by the process that made it, and no longer after its first failure: from then on
-   it never changes. Opening the journal only takes away what was not finished.
+   it never changes. Opening the journal takes away what was not finished, and sets aside a last segment
+   that is damaged, with what can be read of it in its place.
 3. Positions count on without a hole. An entry whose position is not below that of the next segment was
    never acknowledged: its write failed, and so did taking it back.
 4. Every frame can be read without the others, and says in two checksums which positions it holds. So a

@@ -77,7 +77,7 @@ class GroupCommit(Generic[Item]):
         self._calls.append(call)
         self.pending += len(items)
         self.pending_bytes += call.size
-        if self._committing is None:
+        if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all())
         return await call.committed
 
@@ -95,7 +95,6 @@ class GroupCommit(Generic[Item]):
             await self._commit(self._next_calls())
             # also when nobody waits now: who comes next must not have an fsync right behind this one
             await asyncio.sleep(due - loop.time())
-        self._committing = None
 
     def _next_calls(self) -> list[_Call[Item]]:
         calls = [self._calls.popleft()]
@@ -109,16 +108,16 @@ class GroupCommit(Generic[Item]):
 
     async def _commit(self, calls: list[_Call[Item]]) -> None:
         entries = [entry for call in calls for entry in call.entries]
-        loop = asyncio.get_running_loop()
+        outcome: int | Exception
         try:
-            first = await loop.run_in_executor(self._worker, self._journal.append, entries)
-            self._on_commit(first, [item for call in calls for item in call.items])
+            loop = asyncio.get_running_loop()
+            outcome = await loop.run_in_executor(self._worker, self._journal.append, entries)
+            self._on_commit(outcome, [item for call in calls for item in call.items])
         except Exception as error:  # noqa: BLE001 - it is raised where it belongs, to those who wait
-            self._answer(calls, error)
-        else:
-            self._answer(calls, first)
+            outcome = error
         self.pending -= len(entries)
         self.pending_bytes -= sum(call.size for call in calls)
+        self._answer(calls, outcome)
 
     def _answer(self, calls: list[_Call[Item]], outcome: int | Exception) -> None:
         for call in calls:

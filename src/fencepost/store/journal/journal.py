@@ -26,6 +26,7 @@ class Journal:
     An append-only log of entries, each of which is on disk before `append` returns (S30).
 
     One thread appends; any number of threads read at the same time. Other processes read by `JournalReader`.
+    `cut_off` counts the bytes that opening took away: a commit that was never finished, nor acknowledged.
     """
 
     @classmethod

@@ -153,13 +153,18 @@ class JournalReader(Reading):
     Reads a journal without its lock, while another process may append to it.
 
     What it yields was written as a whole; that the last of it is durable only the appending process knows.
-    Raises OperatorError where there is no journal.
+    Raises OperatorError where there is no journal, or none that we may read.
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        try:
+            segments_in(folder)
+        except (FileNotFoundError, NotADirectoryError):
             reason = "there is no journal here: name the data folder that `fencepost serve` uses"
-            raise OperatorError([Problem("", reason, str(folder))])
+            raise OperatorError([Problem("", reason, str(folder))]) from None
+        except PermissionError as error:
+            reason = "we may not read it: run this as the user that serves the folder"
+            raise OperatorError([Problem("", reason, str(folder))]) from error
         super().__init__(lambda: segments_in(folder))
         self._folder = folder
 

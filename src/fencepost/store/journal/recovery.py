@@ -34,7 +34,7 @@ class Recovered(Struct, frozen=True, kw_only=True):
 
 def recover(folder: Path, now: datetime) -> Recovered:
     """
-    Bring the last segment of a folder in order; raises OSError where that cannot be written.
+    Bring the last segment of a folder in order and on disk; raises OSError where that cannot be written.
 
     A commit that was not finished is cut off. A damaged segment is set aside under another name, and what
     can be read of it takes its place.
@@ -56,8 +56,8 @@ def recover(folder: Path, now: datetime) -> Recovered:
             *(structs.replace(one, done=f"set aside as {name}") for one in reading.damages),
             *reading.gaps,
         )
-    elif reading.unfinished:
-        _cut(last, last.size - reading.unfinished)
+    else:
+        _settle(last, last.size - reading.unfinished)
     return Recovered(
         last_position=position,
         segments=tuple(segments_in(folder)),
@@ -66,9 +66,12 @@ def recover(folder: Path, now: datetime) -> Recovered:
     )
 
 
-def _cut(segment: Segment, size: int) -> None:
+def _settle(segment: Segment, size: int) -> None:
+    """Cut a segment to a size, and see to it that what is left outlasts a power cut."""
     with segment.path.open("r+b", buffering=0) as file:
-        file.truncate(size)
+        if size < segment.size:
+            file.truncate(size)
+        # a process that was killed may have written its last commit and not synced it
         os.fsync(file.fileno())
 
 

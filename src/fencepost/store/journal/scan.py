@@ -67,7 +67,7 @@ def scan(of: Segment, wanted: Wanted) -> Iterator[Frame | Fault]:
                 offset = found.end
                 yield found
     except PermissionError as error:
-        reason = "we may not read it: give it to the user that serves this folder"
+        reason = "we may not read it: give it to the user that serves the folder"
         raise OperatorError([Problem("", reason, str(of.path))]) from error
     except OSError as error:
         if error.errno not in LOST:

@@ -86,10 +86,11 @@ def path_of(folder: Path, first: int) -> Path:
 def segments_in(folder: Path) -> list[Segment]:
     """Return the segments of a folder in the order of their positions, as long as their files are now."""
     found = []
-    for entry in os.scandir(folder):
-        if _NAME.fullmatch(entry.name):
-            with suppress(FileNotFoundError):  # taken away since it was listed
-                found.append(Segment(folder / entry.name, int(entry.name[:20]), entry.stat().st_size))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name):
+                with suppress(FileNotFoundError):  # taken away since it was listed
+                    found.append(Segment(folder / entry.name, int(entry.name[:20]), entry.stat().st_size))
     return sorted(found, key=lambda segment: segment.first)
 
 

@@ -11,11 +11,12 @@ from litestar.routes import HTTPRoute
 from litestar.types import Message, Scope
 
 from fencepost import __version__
-from fencepost.web.api import alerts, devices, groups, health, messages, stream
+from fencepost.web.api import alerts, devices, groups, health, landing, messages, stream
 from fencepost.web.api.problems import HANDLERS
 from fencepost.web.api.service import Service
 
 OPERATIONS: list[Any] = [
+    landing.get_landing,
     messages.send_messages,
     stream.stream_alerts,
     alerts.list_alerts,
