@@ -189,7 +189,7 @@ def test_statistics_count_by_kind_and_by_size(tmp_path: Path) -> None:
     text = run("journal", "stats", "--data", tmp_path).stdout
     assert "positions        1 to 10\n" in text
     assert "  message        6\n" in text
-    assert f"on disk          {disk:,} bytes, {round(disk / 10, 1)} of an entry\n" in text
+    assert f"on disk          {disk:,} bytes, {round(disk / 10, 1)} an entry\n" in text
 
 
 def test_statistics_of_nothing_are_zeros(tmp_path: Path) -> None:

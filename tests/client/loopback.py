@@ -62,6 +62,7 @@ class Loopback:
         self.scripted: deque[Scripted] = deque()
         self.requests: list[tuple[str, str]] = []
         self.bodies: dict[str, Any] = {}
+        self.is_mute = False
         self.hidden: Callable[[Alert], bool] = lambda _: False
         self.replay = self._replay()
         self.streams: list[asyncio.Queue[bytes | None]] = []
@@ -120,6 +121,8 @@ class Loopback:
             await _answer(send, *self.scripted.popleft())
         elif headers.get("authorization") != f"Bearer {TOKEN}" and path != "/readyz":
             await _answer(send, *problem(401, "the token is not known"))
+        elif path == "/v1/alerts/stream" and self.is_mute:
+            await _answer(send, *problem(503, "too many listen already"))
         elif path == "/v1/alerts/stream":
             await self._tell(send)
         else:

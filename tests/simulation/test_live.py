@@ -87,6 +87,7 @@ def test_the_routine_of_ten_minutes_stays_inside_the_groups(devices: int, rate: 
         (plan(1, 50.0, 0.5), 3),
         (plan(200, 20.0, 3.0, incidents=0.1), 4),
         (plan(30, 0.1, 20.0, incidents=0.3), 5),
+        (plan(30, 0.1, 20.0, incidents={"ActiveConnectionsNotInAllowedRange": 30}), 7),
         (plan(5, 1.0, 10.0, incidents={"FailedLocalLoginsNotInAllowedRange": 4}), 6),
     ],
 )

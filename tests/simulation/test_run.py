@@ -116,6 +116,14 @@ def test_messages_that_are_refused_are_told_with_their_reasons(service: Loopback
     assert (findings.rejected, findings.reasons, findings.is_right) == (2, {"?": 2}, False)
 
 
+def test_a_service_that_does_not_tell_is_asked_in_the_end(service: Loopback) -> None:
+    service.is_mute = True
+    watch = Watch()
+    findings = lived(service, watch=watch)
+    assert findings.is_right
+    assert (findings.expected, watch.opened) == (5, 0)
+
+
 def test_a_run_that_is_stopped_ends_at_once_and_is_judged_so_far(service: Loopback) -> None:
     begun = monotonic()
     findings = lived(service, ENDLESS, stop_after=0.8)

@@ -9,6 +9,7 @@ import typer
 
 from fencepost.cli.options import JsonOption
 from fencepost.cli.output import printable, say
+from fencepost.cli.served import ServiceEnded
 from fencepost.cli.simulate import RATE, span_of
 from fencepost.simulation.live import LivePlan
 
@@ -62,7 +63,7 @@ def demo(
       fencepost demo
       fencepost demo --for PT2M --devices 500 --rate 200
     """
-    from fencepost.cli.demo_run import ServiceEnded, run_demo
+    from fencepost.cli.demo_run import run_demo
 
     plan = LivePlan(devices=devices, rate=rate)
     plan.check()

@@ -16,7 +16,7 @@ from fencepost.cli.data import prepared
 from fencepost.cli.demo_show import Show, show
 from fencepost.cli.demo_view import Frame
 from fencepost.cli.output import say
-from fencepost.cli.served import Served, ServiceEnded
+from fencepost.cli.served import Served
 from fencepost.cli.signals import stop_on_signals
 from fencepost.client.access import Access
 from fencepost.model.errors import OperatorError, Problem
@@ -27,8 +27,6 @@ from fencepost.simulation.run import Findings, run_live
 from fencepost.simulation.watch import Watch
 
 REFRESH = 0.25
-
-__all__ = ["ServiceEnded", "run_demo"]
 
 
 def run_demo(plan: LivePlan, *, port: int, keep: Path | None, span: timedelta | None, json: bool) -> bool:

@@ -12,7 +12,7 @@ from fencepost.cli.output import plural, printable
 from fencepost.model.alert import Alert
 
 HEADER = 6
-"""The lines of a frame that are not alerts: four above the table, its title, its head."""
+"""The lines of a frame that are not alerts: three above the table, its title, its head, and one to spare."""
 LEAST_ROWS = 3
 ENOUGH = 20
 """So many delays make a 99th percentile."""

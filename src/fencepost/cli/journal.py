@@ -1,5 +1,6 @@
 """`fencepost journal`: is all there, how much is it, and out with it again."""
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -9,21 +10,16 @@ from typing import Annotated, Any
 import typer
 from msgspec import Raw, Struct, structs
 
+from fencepost.cli.data import DEFAULT_DATA, ConfigOption, DataOption
 from fencepost.cli.options import JsonOption
 from fencepost.cli.output import Lines, plural, printable, progress, say, write_lines
+from fencepost.config.service import load_settings
 from fencepost.model.entry import Entry, Received, TurnedAway
 from fencepost.sources.wrapper import check_json
 from fencepost.store.journal.frame import FrameHeader, decompressor
 from fencepost.store.journal.reading import JournalReader
 
-FOLDER = "journal"
-"""Where in the data folder the journal is."""
 NOT_WHOLE = 1
-
-DataOption = Annotated[
-    Path, typer.Option("--data", metavar="DIR", envvar="FENCEPOST_DATA", help="The data folder.")
-]
-DEFAULT_DATA = Path("fencepost-data")
 
 
 def register(root: typer.Typer) -> None:
@@ -38,7 +34,7 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app, name="journal", epilog="Example: fencepost journal verify --data /var/lib/fencepost")
 
 
-def verify(data: DataOption = DEFAULT_DATA, json: JsonOption = False) -> None:
+def verify(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: JsonOption = False) -> None:
     """
     Check every byte of the journal, and name what is damaged or missing: file, offset and positions.
 
@@ -48,7 +44,7 @@ def verify(data: DataOption = DEFAULT_DATA, json: JsonOption = False) -> None:
     Example:
       fencepost journal verify --data /var/lib/fencepost
     """
-    reader = JournalReader(data / FOLDER)
+    reader = _reader(data, config)
     check = Check(segments=len(reader.segments()), bytes=_size(reader))
     with progress("checking", check.bytes) as step:
         for position, _ in reader.read(0, step):
@@ -100,7 +96,7 @@ def _say_checked(check: Check, reader: JournalReader) -> None:
     )
 
 
-def stats(data: DataOption = DEFAULT_DATA, json: JsonOption = False) -> None:
+def stats(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: JsonOption = False) -> None:
     """
     Count what the journal holds: segments, entries by kind, positions, times, and bytes.
 
@@ -110,7 +106,7 @@ def stats(data: DataOption = DEFAULT_DATA, json: JsonOption = False) -> None:
     Example:
       fencepost journal stats --data /var/lib/fencepost
     """
-    reader = JournalReader(data / FOLDER)
+    reader = _reader(data, config)
     statistics = _statistics_of(reader)
     if json:
         write_lines([statistics])
@@ -170,11 +166,12 @@ def _labelled(of: Statistics) -> Iterator[tuple[str, str]]:
         yield "positions", f"{of.first_position} to {of.last_position}"
         yield "times", f"{of.first_at:%Y-%m-%d %H:%M:%S} to {of.last_at:%Y-%m-%d %H:%M:%S}"
     yield "before zstd", f"{of.raw_bytes:,} bytes"
-    yield "on disk", f"{of.disk_bytes:,} bytes, {of.bytes_per_entry} of an entry"
+    yield "on disk", f"{of.disk_bytes:,} bytes, {of.bytes_per_entry} an entry"
 
 
 def replay(
     data: DataOption = DEFAULT_DATA,
+    config: ConfigOption = None,
     after: Annotated[
         int, typer.Option("--after", metavar="POSITION", min=0, help="Begin behind this position.")
     ] = 0,
@@ -198,7 +195,7 @@ def replay(
       fencepost journal replay --data /var/lib/fencepost | fencepost detect --groups groups.yaml -
       fencepost journal replay --after 4710 --limit 1 | jq .body
     """
-    reader = JournalReader(data / FOLDER)
+    reader = _reader(data, config)
     lines = Lines()
     with progress("printing", _size(reader), while_printing=True) as step:
         found = (
@@ -246,6 +243,10 @@ def _time_of(entry: Entry) -> datetime:
 
 def _is_of(entry: Entry, device: str | None) -> bool:
     return device is None or getattr(entry, "device_id", None) == device
+
+
+def _reader(data: Path, config: Path | None) -> JournalReader:
+    return JournalReader(load_settings(data, config, os.environ).journal.folder)
 
 
 def _size(reader: JournalReader) -> int:

@@ -12,10 +12,8 @@ from msgspec import Struct
 
 from fencepost.simulation.incidents import Device, Incident
 from fencepost.simulation.legacy import Style
-from fencepost.simulation.reporter import INTERVAL, LegacyReporter, ThreadXReporter
+from fencepost.simulation.reporter import COLLECTION, INTERVAL, LegacyReporter, ThreadXReporter
 
-COLLECTION = timedelta(minutes=2)
-"""The legacy agents collect, and here also aggregate, at this interval (their twin says so)."""
 SENDING = timedelta(minutes=7)
 
 

@@ -1,5 +1,6 @@
 """What a device tells of itself: a reporter knows what happened so far, and packs it when it is asked to send."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from random import Random
@@ -10,13 +11,15 @@ from fencepost.simulation.incidents import BURST, Device, Incident
 from fencepost.simulation.legacy import Call, Event, LegacyAgent, Style
 from fencepost.simulation.threadx import Flow, ThreadXModule
 
+COLLECTION = timedelta(minutes=2)
+"""The legacy agents collect, and here also aggregate, at this interval (their twin says so)."""
 INTERVAL = timedelta(seconds=10)
 """A ThreadX module's routine goes round in these steps, and this long it takes to measure what it sends."""
 MEMORY = timedelta(minutes=7)
 """What a device has not reported by then, it has forgotten: no sender here is slower."""
 CYCLE = 6
-MOST_NEW_FLOWS = 50
-"""A module's cache holds 64 flows; one that overflows could not be sure of its numbers."""
+MOST_FLOWS = 60
+"""A module's cache holds 64 flows; one that is full could not be sure of its numbers (S18)."""
 
 
 class LegacyReporter:
@@ -50,13 +53,11 @@ class LegacyReporter:
 
     def collect(self, until: datetime) -> None:
         """Collect what happened up to an instant: sign-ins first, as the agents queue them."""
-        agent, start = self._agent, max(self.until, until - MEMORY)
+        agent, start = self._agent, self.until
         sign_ins: list[Event] = []
         others: list[Event] = []
         hits: dict[Call | Run, int] = {}
         for at, what in self._diary.until(until):
-            if at < until - MEMORY:
-                continue
             if isinstance(what, SignIn):
                 sign_ins += _sign_in(agent, at, what)
             elif self._aggregating:
@@ -82,7 +83,12 @@ class LegacyReporter:
         return body
 
     def report(self, at: datetime) -> bytes:
-        """Collect up to an instant, and return the message."""
+        """Collect up to an instant, in steps as the agents do, and return the message."""
+        if self.until < at - MEMORY:
+            self.until = at - MEMORY
+            deque(self._diary.until(self.until), maxlen=0)
+        while at - self.until > COLLECTION:
+            self.collect(self.until + COLLECTION)
         self.collect(at)
         return self.message()
 
@@ -118,7 +124,7 @@ class ThreadXReporter:
         steps = range(max(self._step + 1, step + 1 - MEMORY // INTERVAL), step + 1)
         flows = self._routine.flows(steps)
         for attack in self._attacks:
-            flows += attack.flows(at)
+            flows += attack.flows(at, MOST_FLOWS - len(flows))
         self._attacks = [attack for attack in self._attacks if not attack.is_over(at)]
         length = at - self._measured if self._measured is not None else INTERVAL
         self._step, self._measured = step, at
@@ -157,14 +163,14 @@ class _Attack:
         self._step = INTERVAL / incident.haste
         self._shown = 0
 
-    def flows(self, at: datetime) -> list[Flow]:
-        """Return those that have come since the last message."""
+    def flows(self, at: datetime, most: int) -> list[Flow]:
+        """Return those that have come since the last message; what finds no room comes with the next."""
         incident = self._incident
         if at < incident.at:
             return []
         number = (at - incident.at) // self._step
         if incident.rule_type == BURST:
-            return self._scan(number)
+            return self._scan(number, most)
         if incident.value is None or (number >= 3 and self._shown):  # noqa: PLR2004
             return []
         self._shown += 1
@@ -175,9 +181,9 @@ class _Attack:
         done = BURST_CALLS if self._incident.rule_type == BURST else 1
         return self._shown >= done and at >= self._incident.at + 3 * self._step
 
-    def _scan(self, number: int) -> list[Flow]:
+    def _scan(self, number: int, most: int) -> list[Flow]:
         size = BURST_CALLS // (timedelta(seconds=BURST_SECONDS) // INTERVAL)
-        come = min(BURST_CALLS, (number + 1) * size, self._shown + MOST_NEW_FLOWS)
+        come = min(BURST_CALLS, (number + 1) * size, self._shown + most)
         hosts = range(self._shown + 1, come + 1)
         self._shown = come
         return [Flow(self._local, 49_152 + host, f"10.20.30.{host}", 445, 0, 40) for host in hosts]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -110,8 +110,7 @@ class _Run:
         opened = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             follower = tasks.create_task(self._follow(self._clock.now() - BEFORE, opened))
-            with suppress(TimeoutError):  # what comes of it is asked for in the end, too
-                await self._unless_stopped(asyncio.wait_for(opened.wait(), FIRST_CONTACT))
+            await self._unless_stopped(self._wait(opened, FIRST_CONTACT))
             fleet = LiveFleet(self._plan, self._clock.now())
             senders = Senders(self._service, connections, self._on_receipt, tasks)
             await self._unless_stopped(self._send(fleet, senders))
@@ -168,6 +167,13 @@ class _Run:
             missing=verdict.missing,
             unexpected=verdict.unexpected,
         )
+
+    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
+        """Wait for an event, but no longer than that."""
+        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, object], grace: float = 0.0) -> None:
         """Do some work to its end, or until the run is stopped and `grace` has passed."""
