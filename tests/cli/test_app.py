@@ -45,6 +45,13 @@ def test_the_commands_are_these() -> None:
         "rules test",
         "rules explain",
         "simulate",
+        "init",
+        "serve",
+        "journal verify",
+        "journal stats",
+        "journal replay",
+        "rebuild",
+        "demo",
     }
 
 

@@ -40,7 +40,7 @@ def test_without_a_file_the_defaults_hold_in_the_data_folder(tmp_path: Path) -> 
     assert made.journal.folder == tmp_path / "journal"
     assert made.journal.commit_interval == timedelta(milliseconds=5)
     assert made.control.url == f"sqlite:///{tmp_path / 'control.db'}"
-    assert (made.snapshot.interval, made.snapshot.entries) == (timedelta(minutes=5), 250_000)
+    assert (made.snapshot.interval, made.snapshot.entries) == (timedelta(minutes=5), 100_000)
     assert (made.log.level, made.log.format) == ("info", "auto")
 
 
@@ -256,7 +256,7 @@ def test_a_password_is_not_shown_by_the_settings() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ('[http]\nmax_body_bytes = "128MiB"\n', "http.max_body_bytes"),
+        ('[ingest]\nqueue_bytes = "4MiB"\n', "ingest.queue_bytes"),
         ('[ingest]\nqueue_bytes = "1MiB"\n', "ingest.queue_bytes"),
         ('[http]\nmax_body_bytes = "100KiB"\n', "http.max_body_bytes"),
     ],

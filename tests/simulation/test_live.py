@@ -199,7 +199,7 @@ def test_a_night_of_sleep_is_not_told_in_the_morning() -> None:
     for _ in range(5):
         delivery = fleet.send(max(morning, fleet.due))
         events = decode(delivery.body).events
-        assert all(morning - event.occurred_at <= timedelta(minutes=8) for event in events[1:])
+        assert all(morning - event.occurred_at <= timedelta(minutes=8) for event in events)
 
 
 def test_the_same_seed_gives_the_same_messages_and_another_seed_others() -> None:

@@ -79,7 +79,7 @@ class LegacyReporter:
         """Return the message of all that has been collected since the last one."""
         body = self._agent.message(self._events)
         self._sent += 1
-        self._events = self._agent.statistics(self.until, self._sent)[:1]
+        self._begin_message()
         return body
 
     def report(self, at: datetime) -> bytes:
@@ -87,10 +87,14 @@ class LegacyReporter:
         if self.until < at - MEMORY:
             self.until = at - MEMORY
             deque(self._diary.until(self.until), maxlen=0)
+            self._begin_message()
         while at - self.until > COLLECTION:
             self.collect(self.until + COLLECTION)
         self.collect(at)
         return self.message()
+
+    def _begin_message(self) -> None:
+        self._events = self._agent.statistics(self.until, self._sent)[:1]
 
 
 def _sign_in(agent: LegacyAgent, at: datetime, what: SignIn) -> list[Event]:
