@@ -1,6 +1,7 @@
 """A small service of the tests' own: real HTTPS on a port of this machine, and the real engine behind it."""
 
 import asyncio
+import atexit
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from time import monotonic
 from types import TracebackType
@@ -225,6 +227,7 @@ async def _answer(
 def certificates(names: tuple[str, ...]) -> tuple[Path, Path, Path]:
     """Return files with an authority, a certificate that it signed for these names, and its key."""
     folder = Path(mkdtemp(prefix="fencepost-tests-"))
+    atexit.register(rmtree, folder, ignore_errors=True)
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _certificate("authority", authority_key, "authority", authority_key, ())
     server = _certificate("server", key, "authority", authority_key, names)
