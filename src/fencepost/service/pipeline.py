@@ -242,6 +242,7 @@ class Pipeline:
 
     async def _write_snapshot(self) -> None:
         """A snapshot that cannot be written makes the next restart longer, no more."""
+        began = time.perf_counter()
         self._snapshot_at, self._snapshot_position = self._clock(), self.processor.position
         loop = asyncio.get_running_loop()
         write = await loop.run_in_executor(self._worker, self._take_snapshot, self.processor)
@@ -249,6 +250,9 @@ class Pipeline:
             await asyncio.to_thread(write)
         except OSError as error:
             _log.error("a snapshot cannot be written: %s", error)
+        else:
+            taken = {"position": self._snapshot_position, "seconds": round(time.perf_counter() - began, 3)}
+            _log.info("snapshot written", extra=taken)
 
     async def _wait_for_room(self, size: int) -> None:
         if self._has_room(size):
