@@ -70,7 +70,9 @@ def settings_table(section: str) -> str:
         kind, key = get_args(field.type)
         default = _written(name, field.default)
         variable = f"FENCEPOST_{section}_{name}".upper()
-        lines.append(f"| `{name}` | `{default}` | {_allowed(name, kind, key)} | `{variable}` | {key.meaning} |")
+        lines.append(
+            f"| `{name}` | `{default}` | {_allowed(name, kind, key)} | `{variable}` | {key.meaning} |"
+        )
     return head + "\n".join(lines) + "\n"
 
 
@@ -97,7 +99,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# A `b` c, d\n[there](#a-b-c-d) [not there](#a) [gone](gone.md) [web](https://example.com)\n")
+    page.write_text(
+        "# A `b` c, d\n[there](#a-b-c-d) [not there](#a) [gone](gone.md) [web](https://example.com)\n"
+    )
     assert [*broken_links(page)] == ["page.md: #a", "page.md: gone.md"]
 
 

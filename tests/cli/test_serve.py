@@ -92,7 +92,7 @@ def test_the_log_is_json_and_holds_no_content_and_no_token(tmp_path: Path) -> No
     log = serving.log()
     events = [json.loads(line)["event"] for line in log.splitlines()]
     assert events[0] == "recovered"
-    assert events[-2:] == ["ending", "ended"]
+    assert events[-3:] == ["ending", "snapshot written", "ended"]
     for secret in ("very-secret", "fpa_", "fpi_"):
         assert secret not in log
 
