@@ -30,8 +30,7 @@ from fencepost.model.entry import DeviceAssigned, Entry, GroupPut, Received
 from fencepost.model.record import Changes
 from fencepost.service.patience import Patience
 from fencepost.service.processor import Processor
-from fencepost.service.recovery import batches_of
-from fencepost.service.roll import Roll
+from fencepost.service.recovery import batches_of, mark_of
 from fencepost.store.control import ControlStore
 from fencepost.store.journal.journal import Journal
 from fencepost.store.snapshots import Snapshot, Snapshots
@@ -66,12 +65,12 @@ def prepare(folder: Path, devices: int, messages: int, behind: int) -> dict[str,
     with ControlStore.open(f"sqlite:///{folder / 'control.db'}") as store:
         store.commit(Changes(after=0, position=skipped))
         patience = Patience(Event())
-        processor = Processor(Detector(), store, Roll(), position=skipped, patience=patience)
+        processor = Processor(Detector(), store, position=skipped, patience=patience)
         numbered = list(enumerate(said, skipped + 1))
         cut = len(numbered) - behind
         for first, batch in batches_of(numbered[:cut]):
             processor.process(first, batch)
-        snapshot = Snapshot(processor.position, processor.detector.snapshot(), processor.roll.waiting())
+        snapshot = Snapshot(processor.position, mark_of(processor.latest), processor.detector.snapshot())
         Snapshots(folder / "snapshots").write(snapshot)
         for first, batch in batches_of(numbered[cut:]):
             processor.process(first, batch)

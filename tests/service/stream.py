@@ -22,11 +22,10 @@ from fencepost.model.entry import (
     Ticked,
     TurnedAway,
 )
-from fencepost.model.record import DeviceRecord, Tally
+from fencepost.model.record import Tally
 from fencepost.model.rule import AllowlistRule, SecurityGroup
 from fencepost.service.patience import Patience
 from fencepost.service.processor import Processor
-from fencepost.service.roll import Roll
 from fencepost.simulation.fleet import Fleet
 from fencepost.simulation.groups import groups_text
 from fencepost.store.control import ControlStore
@@ -76,7 +75,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.store = ControlStore.open(f"sqlite:///{folder / 'control.db'}")
-        self.processor = Processor(Detector(), self.store, Roll(), position=0, patience=Patience(Event()))
+        self.processor = Processor(Detector(), self.store, position=0, patience=Patience(Event()))
 
     def process(self, said: Sequence[Entry], batch: int = 64) -> None:
         """Process what comes behind the processor's position."""
@@ -91,11 +90,11 @@ class Bench:
 class Result:
     """Everything that a store holds, for comparison."""
 
-    def __init__(self, store: ControlStore, roll: Roll | None = None) -> None:
+    def __init__(self, store: ControlStore) -> None:
         with store.everything() as (self.position, alerts):
             self.alerts: list[Alert] = list(alerts)
         self.tallies: list[Tally] = store.tallies(limit=1000).items
-        self.devices = _added(store.devices(limit=1000).items, roll.waiting() if roll is not None else [])
+        self.devices = [structs.replace(one, position=0) for one in store.devices(limit=1000).items]
         self.groups = store.groups()
         self.quarantined = store.quarantine(limit=1000).items
         self.audit = store.audit(limit=1000).items
@@ -106,11 +105,3 @@ class Result:
         return isinstance(other, Result) and vars(self) == vars(other)
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def _added(written: list[DeviceRecord], waiting: list[DeviceRecord]) -> dict[str, tuple[int, int, int]]:
-    counted = {one.device_id: (one.messages, one.events, one.rejected) for one in written}
-    for one in waiting:
-        messages, events, rejected = counted.get(one.device_id, (0, 0, 0))
-        counted[one.device_id] = messages + one.messages, events + one.events, rejected + one.rejected
-    return counted

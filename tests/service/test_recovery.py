@@ -12,7 +12,8 @@ from tests.service.stream import Bench, Result, entries
 
 from fencepost.model.entry import Entry
 from fencepost.service.patience import Patience
-from fencepost.service.recovery import recover
+from fencepost.service.processor import Processor
+from fencepost.service.recovery import mark_of, recover
 from fencepost.store.control import ControlStore
 from fencepost.store.journal.journal import Journal
 from fencepost.store.snapshots import Snapshot, Snapshots
@@ -24,7 +25,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Result:
     bench = Bench(tmp_path_factory.mktemp("undisturbed"))
     bench.process(entries())
-    result = Result(bench.store, bench.processor.roll)
+    result = Result(bench.store)
     bench.close()
     return result
 
@@ -34,6 +35,10 @@ def journal_of(folder: Path, said: tuple[Entry, ...]) -> Journal:
     for first in range(0, len(said), 50):
         journal.append(said[first : first + 50])
     return journal
+
+
+def snapshot_of(processor: Processor) -> Snapshot:
+    return Snapshot(processor.position, mark_of(processor.latest), processor.detector.snapshot())
 
 
 def test_the_stream_has_everything_in_it(undisturbed: Result) -> None:
@@ -47,7 +52,7 @@ def test_the_stream_has_everything_in_it(undisturbed: Result) -> None:
         step.action in ("start", "resolve", "dismiss") for h in undisturbed.history.values() for step in h
     )
     assert undisturbed.notices
-    assert sum(messages for messages, _, _ in undisturbed.devices.values()) > 100
+    assert sum(device.messages for device in undisturbed.devices) > 100
 
 
 @settings(max_examples=15, deadline=None)
@@ -65,13 +70,13 @@ def test_S30_a_restart_anywhere_changes_nothing(undisturbed: Result, data: st.Da
         bench.process(said[:snapped], batch)
         processor = bench.processor
         if data.draw(st.booleans(), "with a snapshot"):
-            snapshots.write(Snapshot(snapped, processor.detector.snapshot(), processor.roll.waiting()))
+            snapshots.write(snapshot_of(processor))
         bench.process(said[:committed], batch)
         bench.close()
         with ControlStore.open(f"sqlite:///{folder / 'control.db'}") as store:
             again = recover(journal, store, snapshots.newest(committed), now=NOW, patience=Patience(Event()))
             assert again.position == len(said)
-            assert Result(store, again.roll) == undisturbed
+            assert Result(store) == undisturbed
         journal.close()
 
 
@@ -82,17 +87,43 @@ def test_a_snapshot_ahead_of_the_store_is_not_used(tmp_path: Path, undisturbed: 
     (tmp_path / "other").mkdir()
     ahead = Bench(tmp_path / "other")
     ahead.process(said)
-    snapshots.write(Snapshot(len(said), ahead.processor.detector.snapshot(), []))
+    snapshots.write(snapshot_of(ahead.processor))
     ahead.close()
     behind = Bench(tmp_path)
     behind.process(said[:70])
     behind.close()
     with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
-        again = recover(
-            journal, store, snapshots.newest(store.position()), now=NOW, patience=Patience(Event())
-        )
-        assert Result(store, again.roll) == undisturbed
+        recover(journal, store, snapshots.newest(store.position()), now=NOW, patience=Patience(Event()))
+        assert Result(store) == undisturbed
     journal.close()
+
+
+def test_a_snapshot_of_another_history_is_not_used(tmp_path: Path, undisturbed: Result) -> None:
+    """Journal and store were restored from a copy, and went on otherwise; a snapshot of before was left behind."""
+    said = entries()
+    other = (*said[:60], *entries(seed=4)[60:100])
+    journal, snapshots = journal_of(tmp_path, said), Snapshots(tmp_path / "snapshots")
+    (tmp_path / "other").mkdir()
+    before = Bench(tmp_path / "other")
+    before.process(other)
+    snapshots.write(snapshot_of(before.processor))
+    before.close()
+    bench = Bench(tmp_path)
+    bench.process(said)
+    bench.close()
+    with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
+        again = recover(journal, store, snapshots.newest(len(said)), now=NOW, patience=Patience(Event()))
+        assert again.detector.snapshot() == bench.processor.detector.snapshot()
+        assert Result(store) == undisturbed
+    journal.close()
+
+
+def test_snapshots_ahead_of_the_store_are_taken_away(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    for position in (5, 9):
+        snapshots.write(Snapshot(position, b"", b""))
+    snapshots.drop_after(7)
+    assert [one.position for one in snapshots.newest(100)] == [5]
 
 
 def test_a_damaged_snapshot_costs_time_only(tmp_path: Path, undisturbed: Result) -> None:
@@ -100,15 +131,15 @@ def test_a_damaged_snapshot_costs_time_only(tmp_path: Path, undisturbed: Result)
     journal, snapshots = journal_of(tmp_path, said), Snapshots(tmp_path / "snapshots")
     bench = Bench(tmp_path)
     bench.process(said[:100])
-    snapshots.write(Snapshot(100, bench.processor.detector.snapshot(), bench.processor.roll.waiting()))
+    snapshots.write(snapshot_of(bench.processor))
     bench.close()
     path = next((tmp_path / "snapshots").glob("*.snapshot"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with ControlStore.open(f"sqlite:///{tmp_path / 'control.db'}") as store:
-        again = recover(journal, store, snapshots.newest(100), now=NOW, patience=Patience(Event()))
-        assert Result(store, again.roll) == undisturbed
+        recover(journal, store, snapshots.newest(100), now=NOW, patience=Patience(Event()))
+        assert Result(store) == undisturbed
     journal.close()
 
 

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from fencepost.model.errors import FencepostError
 from fencepost.service.pipeline import Pipeline
 from fencepost.web.api.service import Counters
 
@@ -126,6 +128,9 @@ class _Figures(Collector):
     def _of_the_store(self) -> Iterator[Metric]:
         taken, numbers = self._known
         if time.monotonic() - taken > FRESH:
-            self._known = time.monotonic(), (numbers := self._stored())
+            self._known = time.monotonic(), numbers  # who asks meanwhile, or while it is away, gets the last
+            with suppress(FencepostError):
+                numbers = self._stored()
+            self._known = time.monotonic(), numbers
         for name, number in numbers.items():
             yield GaugeMetricFamily(f"fencepost_{name}", "As the control store has it.", value=number)

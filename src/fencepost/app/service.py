@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from threading import Event
 
 import uvloop
@@ -24,9 +25,9 @@ from fencepost.service.commands import Commands
 from fencepost.service.feed import Feed
 from fencepost.service.intake import Intake
 from fencepost.service.patience import Patience, Stopped
-from fencepost.service.pipeline import Item, Pace, Pipeline
+from fencepost.service.pipeline import Busy, Item, Pace, Pipeline
 from fencepost.service.processor import Processor
-from fencepost.service.recovery import recover
+from fencepost.service.recovery import mark_of, recover
 from fencepost.setup.installation import Installation
 from fencepost.store.control import ControlStore
 from fencepost.store.journal.group_commit import GroupCommit
@@ -117,14 +118,17 @@ class _Run:
         )
         try:
             control = self._patience.until_done(lambda: ControlStore.open(settings.control.url))
+            committed = self._patience.until_done(control.position)
         except BaseException:
             journal.close()
             raise
-        if (committed := control.position()) > journal.last_position:
+        if committed > journal.last_position:
             journal.continue_after(committed)
         for one in (*journal.damages, *journal.gaps):
             _log.error("the journal is damaged: %s", one)
-        return _Stores(journal, control, Snapshots(self._installation.snapshots))
+        snapshots = Snapshots(self._installation.snapshots)
+        snapshots.drop_after(committed)
+        return _Stores(journal, control, snapshots)
 
     async def _serve(self, stores: _Stores, listener: socket.socket) -> None:
         began = time.monotonic()
@@ -146,6 +150,7 @@ class _Run:
         try:
             await self._open_the_door(pipeline, stores, listener, working)
         finally:
+            pipeline.close_the_door()
             await commits.close()
             pipeline.stop()
             await working
@@ -156,7 +161,7 @@ class _Run:
         return recover(
             stores.journal,
             stores.control,
-            stores.snapshots.newest(stores.control.position()),
+            stores.snapshots.newest(self._patience.until_done(stores.control.position)),
             now=self._clock.now(),
             patience=self._patience,
             progress=lambda position: self._recalled(position, last),
@@ -190,18 +195,21 @@ class _Run:
         self, pipeline: Pipeline, stores: _Stores, listener: socket.socket, working: "asyncio.Task[None]"
     ) -> None:
         commands = Commands(pipeline, self._clock.now, self._settings.ingest.server_addresses)
-        await commands.adopt_server_addresses(STARTING)
         server = server_for(application(self._service(pipeline, commands, stores)), self._binding())
+        ending = asyncio.create_task(self._ending.wait())
+        adopting = asyncio.create_task(commands.adopt_server_addresses(STARTING))
+        await asyncio.wait({adopting, ending, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not adopting.done():
+            adopting.cancel()
+            return
+        _refuse_full_disk(adopting, self._settings.journal.folder)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         port = listener.getsockname()[1]
         _log.info("listening", extra={"host": self._settings.http.host, "port": port, "version": __version__})
         self._listening(port)
-        ending = asyncio.create_task(self._ending.wait())
-        done, _ = await asyncio.wait({serving, ending, working}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, ending, working}, return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
         await _shut(server, serving, pipeline.feed)
-        if working in done:
-            await working  # a fault of ours ended it: let it be seen
 
     def _service(self, pipeline: Pipeline, commands: Commands, stores: _Stores) -> Service:
         settings = self._settings
@@ -230,9 +238,9 @@ class _Run:
 
     def _troubles(self, pipeline: Pipeline) -> Iterator[str]:
         if pipeline.journal_trouble is not None:
-            yield f"the journal cannot be written: {pipeline.journal_trouble}"
+            yield "the journal cannot be written"
         if pipeline.processor.trouble is not None:
-            yield f"the control store cannot be reached: {pipeline.processor.trouble}"
+            yield "the control store cannot be reached"  # the log says why: not to strangers
         if self._ending.is_set():
             yield "the service ends"
 
@@ -266,6 +274,16 @@ def _bound(settings: Settings) -> socket.socket:
         raise OperatorError([Problem("http.port", reason)]) from None
 
 
+def _refuse_full_disk(adopting: "asyncio.Task[None]", folder: Path) -> None:
+    """The first entry finds out whether the journal can be written at all."""
+    try:
+        adopting.result()
+    except Busy as error:
+        raise OperatorError(
+            [Problem("", f"{error.reason}: mend that, and start again", str(folder))]
+        ) from None
+
+
 def _refuse_unusable(binding: Binding) -> None:
     """A certificate that cannot be used is told before anything is begun."""
     if binding.certificate is None:
@@ -287,7 +305,7 @@ async def _shut(server: QuietServer, serving: "asyncio.Task[None]", feed: Feed) 
 
 
 def _snapshot_of(processor: Processor) -> Snapshot:
-    snapshot = Snapshot(processor.position, processor.detector.snapshot(), processor.roll.waiting())
+    snapshot = Snapshot(processor.position, mark_of(processor.latest), processor.detector.snapshot())
     _set_memory_aside()
     return snapshot
 

@@ -12,7 +12,7 @@ from fencepost.cli.data import DEFAULT_DATA, ConfigOption, DataOption
 from fencepost.cli.options import JsonOption
 from fencepost.cli.output import plural, printable, progress, say, write_lines
 from fencepost.config.service import load_settings
-from fencepost.model.errors import OperatorError, Problem
+from fencepost.model.errors import OperatorError, Problem, StoreUnavailable
 from fencepost.service.rebuild import Difference, differences, rebuild
 
 DIFFERENT = 1
@@ -66,7 +66,11 @@ def rebuild_alerts(
                 step(to - done)
                 done = to
 
-            rebuild(journal.read(0), position, made, reached)
+            try:
+                rebuild(journal.read(0), position, made, reached)
+            except StoreUnavailable as error:
+                reason = f"cannot be written: {error}; make room, remove it, and run the same again"
+                raise OperatorError([Problem("", reason, str(target))]) from None
         with made.everything() as (_, again):
             count = _report(differences(alerts, again), position, target, json=json)
     for one in (*journal.damages, *journal.gaps):

@@ -5,7 +5,6 @@ It decides and never does: no socket, no file, no clock of its own. The same mes
 values give the same outcomes, run through or cut anywhere by `snapshot` and `build`.
 """
 
-import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -14,6 +13,7 @@ from fencepost.engine.completeness import note_loss
 from fencepost.engine.device import Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
+from fencepost.engine.timers import Timers
 from fencepost.engine.turn import Dirty, Turn, name_of_event
 from fencepost.engine.windows import NEVER
 from fencepost.model.event import Event, SecurityMessage, Source
@@ -45,7 +45,7 @@ class Detector:
         self._plans: dict[tuple[str, Source, Served], Plan] = {}
         self._devices: dict[str, Device] = {}
         self._silent: dict[str, str | None] = {}
-        self._timers: list[tuple[int, str]] = []
+        self._timers = Timers(self._devices)
         self._now = 0
         self.edits: list[Outcome] = []
         self._turn = Turn()
@@ -69,7 +69,7 @@ class Detector:
         for device_id, tag, restore in content.devices:
             device = detector._enrol(device_id, tag)
             restore(device, detector._plan_for)
-            detector._schedule(device_id, device)
+            detector._timers.schedule(device_id, device)
         if groups is not None:
             detector.edits = detector._adopt(tuple(groups), moment(content.now))
         return detector
@@ -126,29 +126,24 @@ class Detector:
         device.note(message.fingerprint)  # in the end, so that a fault of ours loses nothing
         return outcomes
 
-    def tick(self, now: datetime) -> list[Outcome]:
-        """Judge what the passing of time alone brings: minimums and recoveries that fell due (S05)."""
+    def tick(self, now: datetime, most: int | None = None) -> list[Outcome]:
+        """
+        Judge what the passing of time alone brings: minimums and recoveries that fell due (S05).
+
+        With `most`, of so many devices at once, those that have waited longest: while more are due,
+        `next_wakeup` is not later than `now`, and the next call goes on with them.
+        """
         self._now = max(self._now, micros(now))
-        due_devices: dict[str, list[Outcome]] = {}
-        while self._timers and self._timers[0][0] <= self._now:
-            due, device_id = heapq.heappop(self._timers)
-            device = self._devices.get(device_id)
-            if device is None or device.timer != due:
-                continue
-            device.timer = 0
-            due_devices[device_id] = self._begin(device_id, device, self._now)
+        found: dict[str, list[Outcome]] = {}
+        for device_id, device in self._timers.take(self._now, most):
+            found[device_id] = self._begin(device_id, device, self._now)
             self._advance(device_id, device, self._now)
-        return [outcome for device_id in sorted(due_devices) for outcome in due_devices[device_id]]
+        return [outcome for device_id in sorted(found) for outcome in found[device_id]]
 
     def next_wakeup(self) -> datetime | None:
-        """Return when `tick` has something to judge at the earliest, None while it has nothing."""
-        while self._timers:
-            due, device_id = self._timers[0]
-            device = self._devices.get(device_id)
-            if device is not None and device.timer == due:
-                return moment(due)
-            heapq.heappop(self._timers)
-        return None
+        """Return when `tick` has something to judge, None while it has nothing."""
+        due = self._timers.earliest()
+        return moment(due) if due < NEVER else None
 
     def assign(self, device_id: str, tag: str | None, at: datetime) -> list[Outcome]:
         """Take note of a device and of its twin tag `SecurityGroup` (S25)."""
@@ -174,7 +169,7 @@ class Detector:
         if served or device.memory is not None:
             device.remember().delays = served
         device.plan = self._plan_for(device, device.plan.group, device.plan.source)
-        self._schedule(device_id, device)
+        self._timers.schedule(device_id, device)
 
     def replace_group(self, group: SecurityGroup, at: datetime) -> list[Outcome]:
         """Put an edited or a new group in force from the next event on (S24)."""
@@ -319,18 +314,7 @@ class Detector:
             watching = True
             due = min(due, watch.next_step() + check.delay)
         device.watching = watching
-        self._queue(device_id, device, due)
-
-    def _schedule(self, device_id: str, device: Device) -> None:
-        """Wake the device up when time alone next changes something for it."""
-        watched = [(check, window.watch) for check, window in device.open_windows() if window.watch]
-        due = min((watch.next_step() + check.delay for check, watch in watched), default=NEVER)
-        self._queue(device_id, device, due)
-
-    def _queue(self, device_id: str, device: Device, due: int) -> None:
-        if due < NEVER and (not device.timer or due < device.timer):
-            device.timer = due
-            heapq.heappush(self._timers, (due, device_id))
+        self._timers.put(device_id, device, due)
 
     # groups
 
@@ -369,7 +353,7 @@ class Detector:
         self._turn.now = at
         if device.contact:
             self._watch_minimums(device, unmeasurable(device), at)
-            self._schedule(device_id, device)
+            self._timers.schedule(device_id, device)
 
     def _regroup(self, at: datetime) -> list[Outcome]:
         self._membership = Membership(self._groups.values())
@@ -397,4 +381,4 @@ class Detector:
         if device.contact:
             self._turn.now = at
             self._watch_minimums(device, unmeasurable(device), at)
-            self._schedule(device_id, device)
+            self._timers.schedule(device_id, device)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fencepost.engine.windows import Window
+from fencepost.engine.windows import NEVER, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +92,14 @@ class Device:
         for check, window in zip(self.plan.ranges, self.windows, strict=False):
             if window is not None:
                 yield check, window
+
+    def due(self) -> int:
+        """Return when time alone next changes something for the device, NEVER where it cannot."""
+        due = NEVER
+        for check, window in zip(self.plan.ranges, self.windows, strict=False):
+            if window is not None and window.watch is not None:
+                due = min(due, window.watch.next_step() + check.delay)
+        return due
 
     def knows(self, fingerprint: int) -> bool:
         """Return whether the device has sent a message like this one lately (S09)."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache
 from typing import get_args
 
 from fencepost.engine.completeness import Completeness, Witness
@@ -49,6 +48,7 @@ class Plan:
         self.source = source
         self.served = served
         self._delays = dict(served)
+        self._unmeasurable: dict[tuple[tuple[Source, ...], frozenset[str]], tuple[str, ...]] = {}
         self.ranges: list[Range] = []
         self.checks: dict[str, Check] = {}
         for rule in group.rules:
@@ -75,14 +75,16 @@ class Plan:
         if isinstance(check, Range):
             self.ranges.append(check)
 
-    @cache  # noqa: B019 - a plan lives as long as its group, and few combinations exist
     def unmeasurable(self, heard: tuple[Source, ...], seen: frozenset[str]) -> tuple[str, ...]:
         """Return the types of the enabled rules that neither a source heard nor an event seen can feed."""
-        return tuple(
-            rule.type
-            for rule in self.group.rules
-            if rule.enabled and not {*heard} & {*rule.row.sources} and rule.row.event not in seen
-        )
+        known = self._unmeasurable.get((heard, seen))
+        if known is None:
+            known = self._unmeasurable[heard, seen] = tuple(
+                rule.type
+                for rule in self.group.rules
+                if rule.enabled and not {*heard} & {*rule.row.sources} and rule.row.event not in seen
+            )
+        return known
 
     def delay_of(self, event_name: str) -> int:
         """Return how late an event may legitimately come, in microseconds (S06)."""

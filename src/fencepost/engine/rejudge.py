@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 
 from msgspec import structs
 
@@ -22,6 +21,9 @@ from fencepost.model.rule import (
 
 SUBJECTS = 16
 """Different things that a list alert remembers having been asked about."""
+GROUPS = 8
+"""Groups whose lists are kept compiled: devices that move one by one may go to several in turn."""
+_ListRule = AllowlistRule | DenylistRule
 _DISTINGUISHING = ("RemotePort", "Protocol", "Hash")
 
 
@@ -46,10 +48,11 @@ def _allows(rule: Rule, group: SecurityGroup, alert: Alert) -> bool:
         case TimeWindowRule() | ThresholdRule():
             return rule.min <= alert.count <= rule.max
         case AllowlistRule():
-            implicit = group.implicit_addresses()
-            return all(_listed(rule, rule.allow, implicit, one) for one in _subjects(alert))
+            lists = _lists_of(group)
+            return all(lists.hold(rule, one) for one in _subjects(alert))
         case DenylistRule():
-            return not any(_listed(rule, rule.deny, (), one) for one in _subjects(alert))
+            lists = _lists_of(group)
+            return not any(lists.hold(rule, one) for one in _subjects(alert))
 
 
 def _subjects(alert: Alert) -> Sequence[Facts]:
@@ -60,20 +63,49 @@ def _subjects(alert: Alert) -> Sequence[Facts]:
     return (*alert.subjects, general)
 
 
-def _listed(rule: Rule, entries: Sequence[str], implicit: Sequence[str], subject: Facts) -> bool:
-    match rule.row.subject:
-        case "connection":
-            return _addresses(tuple(entries), tuple(implicit)).holds(_connection(subject))
-        case "sign-in":
-            return _users(tuple(entries)).holds(User(subject.get("UserName"), subject.get("UserId")))
-        case _:
-            path = canonical_path(subject["Executable"])
-            return _processes(tuple(entries)).holds(path, subject.get("Hash"))
+class _Lists:
+    """The lists of one group as it stands, each compiled when something is first asked of it."""
+
+    def __init__(self, group: SecurityGroup) -> None:
+        self.group = group
+        self._compiled: dict[str, AddressList | UserList | ProcessList] = {}
+
+    def hold(self, rule: _ListRule, subject: Facts) -> bool:
+        """Return whether the rule's list holds what an alert is about."""
+        if rule.type not in self._compiled:
+            self._compiled[rule.type] = self._compile(rule)
+        match self._compiled[rule.type]:
+            case AddressList() as addresses:
+                return addresses.holds(_connection(subject))
+            case UserList() as users:
+                return users.holds(User(subject.get("UserName"), subject.get("UserId")))
+            case ProcessList() as processes:
+                return processes.holds(canonical_path(subject["Executable"]), subject.get("Hash"))
+
+    def _compile(self, rule: _ListRule) -> AddressList | UserList | ProcessList:
+        allows = isinstance(rule, AllowlistRule)
+        entries = rule.allow if isinstance(rule, AllowlistRule) else rule.deny
+        match rule.row.subject:
+            case "connection":
+                return AddressList(entries, self.group.implicit_addresses() if allows else ())
+            case "sign-in":
+                return UserList(entries)
+            case _:
+                return ProcessList(entries)
 
 
-_addresses = lru_cache(maxsize=8)(AddressList)
-_users = lru_cache(maxsize=8)(UserList)
-_processes = lru_cache(maxsize=8)(ProcessList)
+_lists: dict[str, _Lists] = {}
+"""By the name of the group, the one asked last at the end: an edit takes the place of what it replaces."""
+
+
+def _lists_of(group: SecurityGroup) -> _Lists:
+    known = _lists.pop(group.name, None)
+    if known is None or known.group is not group:
+        known = _Lists(group)
+    _lists[group.name] = known
+    while len(_lists) > GROUPS:
+        _lists.pop(next(iter(_lists)), None)
+    return known
 
 
 def _connection(subject: Facts) -> Connection:

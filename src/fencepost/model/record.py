@@ -87,7 +87,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
 
 class DeviceRecord(Struct, frozen=True, kw_only=True):
     """
-    A device as the control store knows it; it is counted up to and including `position`.
+    A device as the control store knows it; `position` is that of the last commit that it had a part in.
 
     In `Changes` the counts are what is to be added, and `tag` holds only where `tagged` says so.
     """
@@ -120,7 +120,8 @@ class Changes(Struct, kw_only=True):
     One commit: all that the entries after position `after` up to and including `position` led to.
 
     `alerts` holds each changed alert once, as it is in the end, with the position of the entry that
-    changed it last. Groups are deleted before others are put.
+    changed it last, in the order of these positions; `groups_put` has the position of each edit. Groups are
+    deleted before others are put.
     """
 
     after: int
@@ -130,7 +131,7 @@ class Changes(Struct, kw_only=True):
     notices: list[Notice] = []
     tallies: list[Tally] = []
     quarantined: list[Quarantined] = []
-    groups_put: list[SecurityGroup] = []
+    groups_put: list[tuple[SecurityGroup, int]] = []
     groups_deleted: list[str] = []
     audit: list[AuditRecord] = []
     devices: list[DeviceRecord] = []

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, Struct
 
 from fencepost.engine.book import AlertBook
 from fencepost.engine.lifecycle import REPAIRED, Identity, identity_of
@@ -30,11 +31,20 @@ from fencepost.model.record import ENGINE, AlertChange, AuditRecord, Changes, No
 from fencepost.model.rule import SecurityGroup
 from fencepost.service.judge import Judged
 from fencepost.service.ports import AlertStore
-from fencepost.service.roll import Roll
+from fencepost.service.roll import records_of
 from fencepost.service.tallies import Tallies, refusals_of
 
+SHOWN = 100
+"""Entries of a list that the audit shows."""
 FEW = 50
 """So many moved devices are asked for one by one; for more, all standing alerts are read once."""
+
+
+class Known(Struct, frozen=True):
+    """What the store knows before a commit: alerts, and the tags of devices that are assigned anew."""
+
+    book: AlertBook
+    tags: dict[str, str | None]
 
 
 class Ledger:
@@ -44,28 +54,26 @@ class Ledger:
     `groups` are those in force after the latest commit, by name without case.
     """
 
-    def __init__(self, store: AlertStore, roll: Roll) -> None:
+    def __init__(self, store: AlertStore) -> None:
         self._store = store
-        self.roll = roll
         self.groups = {group.name.casefold(): group for group in store.groups()}
 
     def changes(
-        self, after: int, batch: Sequence[Judged], book: AlertBook
+        self, after: int, batch: Sequence[Judged], known: Known
     ) -> tuple[Changes, dict[int, OperatorError]]:
         """
         Return all that a batch of judged entries leads to, and why actions of it are not allowed.
 
-        `after` is the position that the store stands at, `book` what `book_for` said of the same batch.
+        `after` is the position that the store stands at, `known` what `known_to` said of the same batch.
         """
-        commit = _Commit(book, self.groups, after, batch[-1].position)
+        commit = _Commit(known, self.groups, after, batch[-1].position)
         for judged in batch:
             commit.take(judged)
-            self.roll.take(judged)
-        commit.changes.devices = self.roll.part()
+        commit.changes.devices = records_of(batch, batch[-1].position)
         return commit.finish(), commit.refused
 
-    def book_for(self, batch: Sequence[Judged]) -> AlertBook:
-        """Return the alerts that a batch may concern, as the store has them; raises StoreUnavailable."""
+    def known_to(self, batch: Sequence[Judged]) -> Known:
+        """Return what the store knows of all that a batch may concern; raises StoreUnavailable."""
         outcomes = [outcome for judged in batch for outcome in judged.outcomes]
         identities = {identity for outcome in outcomes if (identity := _identity_in(outcome)) is not None}
         standing = [
@@ -74,7 +82,12 @@ class Ledger:
             *self._acted(batch),
         ]
         identities.update(map(identity_of, standing))
-        return AlertBook(self._store.histories(identities) if identities else ())
+        recent = self._store.histories(identities) if identities else []
+        alerts = {alert.alert_id: alert for alert in (*standing, *recent)}
+        assigned = {one.entry.device_id for one in batch if isinstance(one.entry, DeviceAssigned)}
+        devices = ((device_id, self._store.device(device_id)) for device_id in assigned)
+        tags = {device_id: device.tag for device_id, device in devices if device is not None}
+        return Known(AlertBook(alerts.values()), tags)
 
     def _standing_of_groups(self, outcomes: Iterable[Outcome]) -> list[Alert]:
         names = {outcome.group.name for outcome in outcomes if isinstance(outcome, GroupReplaced)}
@@ -94,12 +107,13 @@ class Ledger:
 class _Commit:
     """One commit in the making."""
 
-    def __init__(self, book: AlertBook, groups: dict[str, SecurityGroup], after: int, position: int) -> None:
+    def __init__(self, known: Known, groups: dict[str, SecurityGroup], after: int, position: int) -> None:
         self.changes = Changes(after=after, position=position)
         self.refused: dict[int, OperatorError] = {}
-        self._book = book
+        self._book = known.book
+        self._tags = known.tags
         self._groups = groups
-        self._known = {alert.alert_id: alert for alert in book.alerts()}
+        self._known = {alert.alert_id: alert for alert in known.book.alerts()}
         self._changed: dict[str, tuple[Alert, int]] = {}
         self._tallies = Tallies()
 
@@ -125,7 +139,8 @@ class _Commit:
                 pass
 
     def finish(self) -> Changes:
-        self.changes.alerts = list(self._changed.values())
+        # a reader of the stream goes on behind the last position that it has heard of
+        self.changes.alerts = sorted(self._changed.values(), key=lambda change: change[1])
         self.changes.tallies = self._tallies.all()
         return self.changes
 
@@ -165,6 +180,7 @@ class _Commit:
             self.refused[judged.position] = not_there(entry.alert_id)
             return
         try:
+            self._refuse_twins(alert, entry)
             moved = self._book.act(alert, entry.action)
         except OperatorError as error:
             self.refused[judged.position] = error
@@ -183,6 +199,16 @@ class _Commit:
             )
         )
 
+    def _refuse_twins(self, alert: Alert, entry: AlertActed) -> None:
+        """One alert of an identity is open at a time (S20)."""
+        if entry.action != "activate":
+            return
+        identity = identity_of(alert)
+        for other in self._known.values():
+            if other.ordinal > alert.ordinal and other.state != "Resolved" and identity_of(other) == identity:
+                reason = f"a later alert of the same is {other.state}: act on {other.alert_id}"
+                raise OperatorError([Problem(alert.alert_id, reason)])
+
     def _refuse(self, judged: Judged, entry: Received) -> None:
         rows = refusals_of(judged, entry)
         if not rows:
@@ -198,7 +224,7 @@ class _Commit:
         self._tallies.add(entry.device_id, "rejected", "turned away", entry.received_at, detail)
 
     def _audit(self, position: int, entry: GroupPut | GroupDeleted | DeviceAssigned, moved: int) -> None:
-        before, after = self._group_edit(entry)
+        before, after = self._edit(position, entry)
         self.changes.audit.append(
             AuditRecord(
                 position=position,
@@ -212,24 +238,25 @@ class _Commit:
             )
         )
 
-    def _group_edit(self, entry: Entry) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    def _edit(self, position: int, entry: Entry) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         match entry:
             case GroupPut():
                 before = self._groups.get(entry.group.name.casefold())
                 self._groups[entry.group.name.casefold()] = entry.group
-                self.changes.groups_put.append(entry.group)
+                self.changes.groups_put.append((entry.group, position))
                 return _plain(before), _plain(entry.group)
             case GroupDeleted():
                 before = self._groups.pop(entry.name.casefold(), None)
                 self.changes.groups_put = [
-                    group
-                    for group in self.changes.groups_put
-                    if group.name.casefold() != entry.name.casefold()
+                    put for put in self.changes.groups_put if put[0].name.casefold() != entry.name.casefold()
                 ]
                 self.changes.groups_deleted.append(entry.name)
                 return _plain(before), None
             case DeviceAssigned():
-                return None, {"SecurityGroup": entry.tag}
+                before_tag = self._tags.get(entry.device_id, UNSET)
+                self._tags[entry.device_id] = entry.tag
+                known_before = None if before_tag is UNSET else {"SecurityGroup": before_tag}
+                return known_before, {"SecurityGroup": entry.tag}
             case _:
                 return None, None
 
@@ -275,5 +302,10 @@ def _subject_of(entry: GroupPut | GroupDeleted | DeviceAssigned) -> str:
 
 
 def _plain(group: SecurityGroup | None) -> dict[str, Any] | None:
+    """Return a group as the audit keeps it: of a very long list the beginning, the rest is in its version."""
     plain: dict[str, Any] | None = msgspec.to_builtins(group)
+    for rule in plain["rules"] if plain is not None else ():
+        for name in ("allow", "deny"):
+            if len(rule.get(name, ())) > SHOWN:
+                rule[name] = [*rule[name][:SHOWN], f"... {len(rule[name]) - SHOWN} more"]
     return plain

@@ -55,3 +55,14 @@ class Patience:
         if trouble is None and self.trouble is not None:
             _log.warning("the control store can be reached again")
         self.trouble = trouble
+
+
+class Impatience(Patience):
+    """For who has a person waiting: what cannot be done now is raised."""
+
+    def __init__(self) -> None:
+        super().__init__(Event())
+
+    def until_done(self, call: Callable[[], T]) -> T:
+        """Return what the call returns; raises StoreUnavailable."""
+        return call()

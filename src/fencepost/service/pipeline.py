@@ -18,19 +18,25 @@ from msgspec import Struct, field
 
 from fencepost.model.entry import Entry, Received, Ticked
 from fencepost.model.errors import FencepostError
+from fencepost.model.event import SecurityMessage
 from fencepost.service.feed import Feed
 from fencepost.service.judge import Decoded
 from fencepost.service.patience import Stopped
 from fencepost.service.processor import Processed, Processor
 
 BATCH = 1024
-"""Entries of one commit."""
+BATCH_BYTES = 512 << 10
+"""Entries, and bytes of them, of one commit: a commit is what everybody waits for."""
+SHARE = 1 << 20
+"""Bytes of one device that may wait: a chatty one delays no other (S26)."""
 PATIENCE = 2.0
 """Seconds that a sender waits for room before it is told to come later."""
 BETWEEN_TICKS = timedelta(milliseconds=250)
 LONGEST_SLEEP = 1.0
 OVERHEAD = 500
-"""Bytes that an entry costs besides its body."""
+DECODED = 3
+REFUSAL = 300
+"""What an entry costs in memory: bytes, bytes for each of its body, and bytes for each refusal."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +59,14 @@ class Item(Struct, eq=False):
     since: float = field(default_factory=time.perf_counter)
 
     @property
+    def bytes(self) -> int:
+        return len(self.entry.body) if isinstance(self.entry, Received) else 0
+
+    @property
     def size(self) -> int:
-        return OVERHEAD + (len(self.entry.body) if isinstance(self.entry, Received) else 0)
+        """Return about how much memory it takes."""
+        refusals = len(self.decoded.rejected) if isinstance(self.decoded, SecurityMessage) else 0
+        return OVERHEAD + DECODED * self.bytes + REFUSAL * refusals
 
 
 class Commits(Protocol):
@@ -104,13 +116,14 @@ class Pipeline:
         self.delayed: Callable[[float], None] = lambda _: None
         self._queue: deque[tuple[int, Item]] = deque()
         self._waiting = 0
+        self._of_device: dict[str, int] = {}
         self._room = asyncio.Event()
         self._work = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, "fencepost-processor")
         self._snapshot_at = clock()
         self._snapshot_position = processor.position
         self._writing: asyncio.Task[None] | None = None
-        self._ended = False
+        self._is_closing = self._ended = self._is_over = False
         self.journal_trouble: str | None = None
 
     @property
@@ -122,30 +135,31 @@ class Pipeline:
     def waiting_entries(self) -> int:
         return len(self._queue)
 
-    async def submit(self, items: Sequence[Item]) -> int:
+    async def submit(self, items: Sequence[Item], *, patience: float = PATIENCE) -> int:
         """
         Return the position of the first of the items when all are on disk: now they may be acknowledged.
 
-        Raises Busy where there is no room, on the disk or behind it; then none of them is kept.
+        The items of a call are of one device, or of none. Raises Busy where there is no room within
+        `patience` seconds, on the disk or behind it; then none of them is kept.
         """
-        size = sum(item.size for item in items)
-        await self._wait_for_room(size)
-        self._waiting += size
-        try:
-            first = await asyncio.shield(self._append(items, size))
-        except OSError as error:
-            raise Busy(f"the journal cannot be written: {error.strerror or error}", 5) from error
-        return first
+        if self._is_closing:
+            raise Busy("the service ends", 5)
+        load = _Load(getattr(items[0].entry, "device_id", ""), sum(item.size for item in items))
+        await self._wait_for_room(load, patience)
+        self._take(load)
+        return await asyncio.shield(self._append(items, load))
 
-    async def _append(self, items: Sequence[Item], size: int) -> int:
+    async def _append(self, items: Sequence[Item], load: "_Load") -> int:
         try:
             first = await self.commits.append(items)
-        except OSError as error:
-            self._give_back(size)
+        except BaseException as error:
+            self._give_back(load)
+            if not isinstance(error, OSError):
+                raise
             if self.journal_trouble is None:
                 _log.error("the journal cannot be written: %s", error)
             self.journal_trouble = error.strerror or str(error)
-            raise
+            raise Busy(f"the journal cannot be written: {self.journal_trouble}", 5) from error
         if self.journal_trouble is not None:
             _log.warning("the journal can be written again")
             self.journal_trouble = None
@@ -159,6 +173,8 @@ class Pipeline:
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         position = await self.submit([Item(entry, done=done)])
+        if self._is_over:
+            _tell_of_the_end(done)
         await done
         return position
 
@@ -170,17 +186,27 @@ class Pipeline:
     async def run(self) -> None:
         """Process what is journalled until `stop`; ends with an exception only for a fault of ours."""
         ticking = asyncio.create_task(self._tick())
+        ticking.add_done_callback(lambda _: self._work.set())
         try:
             while not (self._ended and not self._queue):
                 await self._work.wait()
                 self._work.clear()
                 while self._queue:
                     await self._process_some()
-                    self._snapshot_if_due()
+                    await self._snapshot_if_due()
+                if ticking.done() and not self._ended:
+                    await ticking
         except Stopped:
             _log.warning("ending while the control store is away: the journal holds the rest")
         finally:
             ticking.cancel()
+            self._is_over = True
+            for _, item in self._queue:
+                _tell_of_the_end(item.done)
+
+    def close_the_door(self) -> None:
+        """Take nothing more, from nobody: the journal is about to be closed."""
+        self._is_closing = True
 
     def stop(self) -> None:
         """Let `run` end when all is processed that has been journalled."""
@@ -191,39 +217,42 @@ class Pipeline:
         """Write a last snapshot and let the threads go; to be called when `run` has ended."""
         if self._writing is not None:
             await self._writing
-        if not self._queue and self.processor.position > self._snapshot_position:
-            await self._write_snapshot()
-        for _, item in self._queue:
-            if item.done is not None and not item.done.done():
-                item.done.set_exception(
-                    Busy("the service ends: it is journalled and carried out at the next start")
-                )
+        if self.processor.position > self._snapshot_position:
+            await self._write_snapshot(await self._snapshot())
         self.feed.close()
         self._worker.shutdown()
 
     async def _process_some(self) -> None:
-        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-        first = batch[0][0]
+        batch = self._next_batch()
         entries = [(item.entry, item.decoded) for _, item in batch]
         loop = asyncio.get_running_loop()
         try:
-            processed = await loop.run_in_executor(self._worker, self.processor.process, first, entries)
-        except Stopped:
+            processed = await loop.run_in_executor(self._worker, self.processor.process, batch[0][0], entries)
+        except BaseException:
             self._queue.extendleft(reversed(batch))
             raise
         self.feed.publish(processed.alerts)
         _answer(batch, processed)
-        self._give_back(sum(item.size for _, item in batch))
+        for _, item in batch:
+            self._give_back(_Load(getattr(item.entry, "device_id", ""), item.size))
         self.delayed(time.perf_counter() - batch[0][1].since)
+
+    def _next_batch(self) -> list[tuple[int, Item]]:
+        batch = [self._queue.popleft()]
+        size = batch[0][1].bytes
+        while self._queue and len(batch) < BATCH and size < BATCH_BYTES:
+            batch.append(self._queue.popleft())
+            size += batch[-1][1].bytes
+        return batch
 
     async def _tick(self) -> None:
         """Journal the passing of time whenever it alone has something to judge (S05)."""
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._is_closing:
             due = await loop.run_in_executor(self._worker, self.processor.detector.next_wakeup)
             now = self._clock()
-            if due is not None and due <= now:
-                try:
+            if (due is not None and due <= now) or self.journal_trouble is not None:
+                try:  # where the journal cannot be written, this also finds out when it can again
                     await self.carry_out(Ticked(now))
                 except Busy:
                     await asyncio.sleep(LONGEST_SLEEP)
@@ -231,47 +260,83 @@ class Pipeline:
             pause = (due - now).total_seconds() if due is not None else LONGEST_SLEEP
             await asyncio.sleep(min(max(pause, BETWEEN_TICKS.total_seconds()), LONGEST_SLEEP))
 
-    def _snapshot_if_due(self) -> None:
+    async def _snapshot_if_due(self) -> None:
         entries = self.processor.position - self._snapshot_position
         elapsed = self._clock() - self._snapshot_at
         is_due = entries >= self._pace.snapshot_entries or (
             entries and elapsed >= self._pace.snapshot_interval
         )
         if is_due and (self._writing is None or self._writing.done()):
-            self._writing = asyncio.create_task(self._write_snapshot())
+            # taken before anything else is judged, written while it is
+            self._writing = asyncio.create_task(self._write_snapshot(await self._snapshot()))
 
-    async def _write_snapshot(self) -> None:
-        """A snapshot that cannot be written makes the next restart longer, no more."""
-        began = time.perf_counter()
+    async def _snapshot(self) -> Callable[[], None] | None:
+        """Return what writes a snapshot down, None while the store is behind the detector."""
+        if not self.processor.is_settled:
+            return None
         self._snapshot_at, self._snapshot_position = self._clock(), self.processor.position
         loop = asyncio.get_running_loop()
-        write = await loop.run_in_executor(self._worker, self._take_snapshot, self.processor)
+        return await loop.run_in_executor(self._worker, self._take_snapshot, self.processor)
+
+    async def _write_snapshot(self, write: Callable[[], None] | None) -> None:
+        """A snapshot that cannot be written makes the next restart longer, no more."""
+        if write is None:
+            return
+        position, began = self._snapshot_position, time.perf_counter()
         try:
             await asyncio.to_thread(write)
         except OSError as error:
             _log.error("a snapshot cannot be written: %s", error)
         else:
-            taken = {"position": self._snapshot_position, "seconds": round(time.perf_counter() - began, 3)}
-            _log.info("snapshot written", extra=taken)
+            seconds = round(time.perf_counter() - began, 3)
+            _log.info("snapshot written", extra={"position": position, "seconds": seconds})
 
-    async def _wait_for_room(self, size: int) -> None:
-        if self._has_room(size):
+    async def _wait_for_room(self, load: "_Load", patience: float) -> None:
+        if self._has_room(load):
             return
         try:
-            async with asyncio.timeout(PATIENCE):
-                while not self._has_room(size):
+            async with asyncio.timeout(patience):
+                while not self._has_room(load):
                     self._room.clear()
                     await self._room.wait()
         except TimeoutError:
-            reason = self.processor.trouble or "more arrives than can be processed"
+            reason = (
+                "the control store cannot be reached"
+                if self.processor.trouble
+                else "more comes than can be judged"
+            )
             raise Busy(f"no room: {reason}") from None
 
-    def _has_room(self, size: int) -> bool:
-        return not self._waiting or self._waiting + size <= self._pace.queue_bytes
+    def _has_room(self, load: "_Load") -> bool:
+        of_device = self._of_device.get(load.device_id, 0)
+        if load.device_id and of_device and of_device + load.size > SHARE:
+            return False
+        return not self._waiting or self._waiting + load.size <= self._pace.queue_bytes
 
-    def _give_back(self, size: int) -> None:
-        self._waiting -= size
+    def _take(self, load: "_Load") -> None:
+        self._waiting += load.size
+        if load.device_id:
+            self._of_device[load.device_id] = self._of_device.get(load.device_id, 0) + load.size
+
+    def _give_back(self, load: "_Load") -> None:
+        self._waiting -= load.size
+        if load.device_id and (left := self._of_device.get(load.device_id, 0) - load.size) > 0:
+            self._of_device[load.device_id] = left
+        else:
+            self._of_device.pop(load.device_id, None)
         self._room.set()
+
+
+class _Load(Struct, frozen=True):
+    """Bytes that wait, and whose they are; no device's where it is empty."""
+
+    device_id: str
+    size: int
+
+
+def _tell_of_the_end(done: "asyncio.Future[None] | None") -> None:
+    if done is not None and not done.done():
+        done.set_exception(Busy("the service ends: this is journalled, and carried out at the next start"))
 
 
 def _answer(batch: Sequence[tuple[int, Item]], processed: Processed) -> None:

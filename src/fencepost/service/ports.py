@@ -6,7 +6,7 @@ from typing import Protocol
 from fencepost.engine.lifecycle import Identity
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
-from fencepost.model.record import Changes
+from fencepost.model.record import Changes, DeviceRecord
 from fencepost.model.rule import SecurityGroup
 
 
@@ -22,6 +22,9 @@ class EntryLog(Protocol):
 
     def read(self, after: int) -> Iterator[tuple[int, Entry]]:
         """Yield every entry behind a position, with its own."""
+
+    def entry(self, position: int) -> Entry | None:
+        """Return the entry at a position, None where the journal does not have it."""
 
 
 class AlertStore(Protocol):
@@ -42,8 +45,8 @@ class AlertStore(Protocol):
     def alert(self, alert_id: str) -> Alert | None:
         """Return one alert."""
 
-    def counted_after(self, position: int) -> dict[str, int]:
-        """Return the devices that are counted beyond a position, with the positions of their records."""
+    def device(self, device_id: str) -> DeviceRecord | None:
+        """Return one device."""
 
     def commit(self, changes: Changes) -> None:
         """

@@ -17,7 +17,6 @@ from fencepost.service.judge import INTERNAL, Decoded, judge
 from fencepost.service.ledger import Ledger
 from fencepost.service.patience import Patience
 from fencepost.service.ports import AlertStore
-from fencepost.service.roll import Roll
 
 
 class Processed(Struct, frozen=True):
@@ -32,19 +31,20 @@ class Processor:
     """
     A detector and a control store that go forward together.
 
-    `position` is that of the last entry judged and committed. `quarantined` counts what could not be
+    `position` is that of the last entry judged and committed, `latest` that entry, if one has been. While
+    `is_settled` is False the detector knows more than the store, and no snapshot may be taken. `quarantined` counts what could not be
     decoded, `faults` what a fault of ours kept from being judged, since the start.
     """
 
-    def __init__(
-        self, detector: Detector, store: AlertStore, roll: Roll, *, position: int, patience: Patience
-    ) -> None:
+    def __init__(self, detector: Detector, store: AlertStore, *, position: int, patience: Patience) -> None:
         self.detector = detector
         self.position = position
+        self.latest: Entry | None = None
+        self.is_settled = True
         self.quarantined = 0
         self.faults = 0
         self._store = store
-        self._ledger = Ledger(store, roll)
+        self._ledger = Ledger(store)
         self._patience = patience
 
     @property
@@ -52,14 +52,10 @@ class Processor:
         """Say why the store cannot be reached at the moment, None when it can."""
         return self._patience.trouble
 
-    @property
-    def roll(self) -> Roll:
-        return self._ledger.roll
-
     def recall(self, position: int, entry: Entry) -> None:
         """Judge an entry once more whose consequences the store has already."""
-        self.roll.take(judge(self.detector, position, entry))
-        self.position = position
+        judge(self.detector, position, entry)
+        self.position, self.latest = position, entry
 
     def process(self, first: int, entries: Sequence[tuple[Entry, Decoded]]) -> Processed:
         """
@@ -67,14 +63,15 @@ class Processor:
 
         Waits for a control store that is away; raises Stopped when the service ends meanwhile.
         """
+        self.is_settled = False
         batch = [
             judge(self.detector, position, entry, decoded)
             for position, (entry, decoded) in enumerate(entries, first)
         ]
-        book = self._patience.until_done(lambda: self._ledger.book_for(batch))
-        changes, refused = self._ledger.changes(self.position, batch, book)
+        known = self._patience.until_done(lambda: self._ledger.known_to(batch))
+        changes, refused = self._ledger.changes(self.position, batch, known)
         self._patience.until_done(lambda: self._store.commit(changes))
-        self.position = changes.position
+        self.position, self.latest, self.is_settled = changes.position, entries[-1][0], True
         self.quarantined += len(changes.quarantined)
         self.faults += sum(one.reason == INTERNAL for one in changes.quarantined)
         return Processed(changes.position, changes.alerts, refused)

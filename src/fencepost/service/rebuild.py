@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
-from threading import Event
 
 from msgspec import Struct
 
 from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
-from fencepost.service.patience import Patience
+from fencepost.service.patience import Impatience
 from fencepost.service.ports import AlertStore
 from fencepost.service.processor import Processor
 from fencepost.service.recovery import batches_of
-from fencepost.service.roll import Roll
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -36,8 +34,12 @@ def rebuild(
     store: AlertStore,
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Judge all entries up to a position and commit what follows to a store that is new."""
-    processor = Processor(Detector(), store, Roll(), position=0, patience=Patience(Event()))
+    """
+    Judge all entries up to a position and commit what follows to a store that is new.
+
+    Raises StoreUnavailable where that cannot be written.
+    """
+    processor = Processor(Detector(), store, position=0, patience=Impatience())
     for first, batch in batches_of(takewhile(lambda one: one[0] <= until, entries)):
         processor.process(first, batch)
         progress(processor.position)

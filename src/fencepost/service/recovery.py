@@ -3,18 +3,19 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from hashlib import blake2b
 from itertools import chain
 from typing import Protocol
 
+from msgspec import msgpack
+
 from fencepost.engine.detector import Detector
 from fencepost.model.entry import Entry
-from fencepost.model.record import DeviceRecord
 from fencepost.model.rule import SecurityGroup
 from fencepost.service.judge import Decoded
 from fencepost.service.patience import Patience
 from fencepost.service.ports import AlertStore, EntryLog
 from fencepost.service.processor import Processor
-from fencepost.service.roll import Roll
 
 BATCH = 2048
 
@@ -22,11 +23,11 @@ _log = logging.getLogger(__name__)
 
 
 class Snapshot(Protocol):
-    """A detector's memory at a position, and what was not written to the devices' records by then."""
+    """A detector's memory at a position, and the mark of the entry there."""
 
     position: int
+    mark: bytes
     detector: bytes
-    waiting: list[DeviceRecord]
 
 
 def recover(
@@ -41,16 +42,14 @@ def recover(
     """
     Return a processor that stands where the journal ends.
 
-    `snapshots` are those that are not ahead of the store, the newest first. Entries that the store has
-    committed are judged once more for the detector's sake only; the others are committed. `progress`
+    `snapshots` are those that are not ahead of the store, the newest first; one of another history is not
+    used. Entries that the store has committed are judged once more for the detector's sake only; the others
+    are committed. `progress`
     hears the positions, `now` is when the service starts. Raises Stopped when the service is to end first.
     """
     committed = patience.until_done(store.position)
-    detector, waiting, begin = _detector(snapshots)
-    roll = Roll(waiting, patience.until_done(lambda: store.counted_after(begin)))
-    processor = patience.until_done(
-        lambda: Processor(detector, store, roll, position=begin, patience=patience)
-    )
+    detector, begin = _detector(snapshots, journal)
+    processor = patience.until_done(lambda: Processor(detector, store, position=begin, patience=patience))
 
     def reached(position: int) -> None:
         patience.check()
@@ -66,13 +65,21 @@ def recover(
     return processor
 
 
-def _detector(snapshots: Iterable[Snapshot]) -> tuple[Detector, list[DeviceRecord], int]:
+def mark_of(entry: Entry | None) -> bytes:
+    """Return what tells an entry from any other that could stand at its position."""
+    return blake2b(msgpack.encode(entry), digest_size=16).digest()
+
+
+def _detector(snapshots: Iterable[Snapshot], journal: EntryLog) -> tuple[Detector, int]:
     for snapshot in snapshots:
+        if mark_of(journal.entry(snapshot.position)) != snapshot.mark:
+            _log.warning("the snapshot at position %d is not of this journal", snapshot.position)
+            continue
         try:
-            return Detector.build(None, snapshot.detector), snapshot.waiting, snapshot.position
+            return Detector.build(None, snapshot.detector), snapshot.position
         except ValueError as error:
             _log.warning("the snapshot at position %d cannot be used: %s", snapshot.position, error)
-    return Detector(), [], 0
+    return Detector(), 0
 
 
 def _recall(

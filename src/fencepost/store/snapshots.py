@@ -14,11 +14,10 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
-from fencepost.model.record import DeviceRecord
-
 KEPT = 2
 SUFFIX = ".snapshot"
-MAGIC = b"FPSNAP1\n"
+PART = ".part"
+MAGIC = b"FPSNAP2\n"
 HEAD = len(MAGIC) + 4
 LEVEL = 3
 LARGEST = 8 << 30
@@ -27,11 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 class Snapshot(Struct, array_like=True):
-    """A detector's memory at a position, and what was not written to the devices' records by then."""
+    """A detector's memory at a position; `mark` tells the entry there from that of another history."""
 
     position: int
+    mark: bytes
     detector: bytes
-    waiting: list[DeviceRecord]
 
 
 class Snapshots:
@@ -40,17 +39,20 @@ class Snapshots:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for unfinished in folder.glob(f"*{PART}"):
+            unfinished.unlink(missing_ok=True)
 
     def write(self, snapshot: Snapshot) -> None:
         """Write a snapshot whole or not at all, and drop all but the newest two; raises OSError."""
         body = zstandard.ZstdCompressor(LEVEL).compress(msgspec.msgpack.encode(snapshot))
         path = self._folder / f"{snapshot.position:020}{SUFFIX}"
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            file.write(MAGIC + crc32(body).to_bytes(4, "big") + body)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        part = path.with_suffix(PART)
+        try:
+            _write(part, MAGIC + crc32(body).to_bytes(4, "big") + body)
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)  # a disk that is full must not become fuller
+            raise
         _sync_folder(self._folder)
         for old in self._paths()[KEPT:]:
             old.unlink(missing_ok=True)
@@ -61,9 +63,23 @@ class Snapshots:
             if int(path.stem) <= not_after and (snapshot := _read(path)) is not None:
                 yield snapshot
 
+    def drop_after(self, position: int) -> None:
+        """Take away what is ahead of the store: it was restored, and another history begins."""
+        for path in self._paths():
+            if int(path.stem) > position:
+                _log.warning("the snapshot %s is ahead of the control store: removed", path.name)
+                path.unlink(missing_ok=True)
+
     def _paths(self) -> list[Path]:
         named = (path for path in self._folder.glob(f"*{SUFFIX}") if path.stem.isdecimal())
         return sorted(named, key=lambda path: int(path.stem), reverse=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> Snapshot | None:

@@ -1,4 +1,4 @@
-"""What holds for the body of a message of any family: its greatest size, its fingerprint, words about it."""
+"""What holds for the body of a message of any family: its bounds, its fingerprint, words about it."""
 
 from xxhash import xxh3_64_intdigest
 
@@ -9,6 +9,12 @@ LIMIT = 262_144
 
 MOST_HITS = 2**31
 """The most hits that one aggregate can claim; more is a lie or a fault (S11)."""
+
+MOST_REFUSALS = 1_000
+"""How many refusals of one message are told; with one more it ends, so that junk costs no more than sense."""
+
+TOO_MANY = "this and everything behind it is not read: too many refusals"
+"""The reason of the refusal behind `MOST_REFUSALS` others, the last one of its message."""
 
 LONGEST_QUOTE = 80
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec import ValidationError
 
 from fencepost.model.event import Rejected
-from fencepost.wire.body import quote
+from fencepost.wire.body import TOO_MANY, quote
 
 WHOLE_EVENT = -1
 
@@ -42,6 +42,15 @@ class Fault(NamedTuple):
         if self.payload != WHOLE_EVENT:
             where += f".Payload[{self.payload}]"
         return Rejected(f"{where}.{self.member}" if self.member else where, self.reason)
+
+    def closing(self) -> "Fault":
+        """Return this fault as the last one of a message that has too many."""
+        return self._replace(member="", reason=TOO_MANY)
+
+
+def bounded(faults: list[Fault], room: int) -> list[Fault]:
+    """Return the faults, in the order of the message; where they are more than `room`, one more closes them."""
+    return faults if len(faults) <= room else [*faults[:room], faults[room].closing()]
 
 
 def explain(error: ValidationError) -> tuple[str, str]:

@@ -3,8 +3,9 @@ A reader of FlatBuffers that trusts nothing: every offset, vtable and length is 
 
 Only what the ThreadX module needs, and nothing of its schema. A vtable may lie before or behind its
 table (the offset is signed), lengths need not be multiples of four, and the work is bounded: offsets can
-make a small buffer name the same table or text over and over, so every visit is paid for from a budget
-that grows with the buffer alone.
+make a small buffer name the same table or text over and over, so every visit is paid for from budgets
+that grow with the buffer alone. Builders let tables share texts and vtables, never tables or structs: what
+only one can hold is paid for from a budget of the buffer's own size.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,16 @@ _U8, _U16, _U32, _U64 = Struct("<B"), Struct("<H"), Struct("<I"), Struct("<Q")
 _S32 = Struct("<i")
 _VTABLE_HEAD = 4
 _OUTSIDE = "offset outside the message"
+_TOO_MUCH = "names more than the message can hold; the rest is not read"
 
-TABLE_COST = 8
-"""A table has at least its own four bytes and the four of the offset that names it."""
+OFFSET = 4
+"""A table and a text have the bytes of the offset that names them."""
+
+TABLE = OFFSET + 4
+"""The least that a table takes: the offset that names it, and the one of its vtable."""
 
 TEXT_SHARE = 8
-"""Texts may be shared by many tables, so each byte of the buffer may be read this often."""
+"""Texts may be shared by many tables, so each byte of the buffer may be read this often as text."""
 
 
 class Member(NamedTuple):
@@ -43,22 +48,39 @@ class MalformedError(ValueError):
 
 
 class Buffer:
-    """The bytes, and how much may still be read of them before it must be the work of an attacker."""
+    """
+    The bytes, and how much may still be read of them before it must be the work of an attacker.
 
-    __slots__ = ("body", "budget")
+    `budget` is for what nothing shares, `text_budget` for the texts, however often one is named.
+    """
+
+    __slots__ = ("_texts", "body", "budget", "text_budget")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.budget = len(body) * TEXT_SHARE
+        self.budget = len(body)
+        self.text_budget = len(body) * TEXT_SHARE
+        self._texts: dict[int, str] = {}
 
     @property
     def exhausted(self) -> bool:
-        return self.budget < 0
+        return self.budget < 0 or self.text_budget < 0
 
     def pay(self, cost: int) -> None:
         self.budget -= cost
         if self.budget < 0:
-            raise MalformedError("names more than the message can hold; the rest is not read")
+            raise MalformedError(_TOO_MUCH)
+
+    def text(self, start: int, length: int) -> str:
+        """Return a text inside the buffer; one that is shared is decoded and kept once."""
+        self.text_budget -= length
+        if self.text_budget < 0:
+            raise MalformedError(_TOO_MUCH)
+        known = self._texts.get(start)
+        if known is None:
+            self.pay(length)
+            known = self._texts[start] = self.body[start : start + length].decode("utf-8", "replace")
+        return known
 
     def number(self, kind: Struct, position: int) -> int:
         if position < 0 or position + kind.size > len(self.body):
@@ -79,7 +101,7 @@ class Table:
     __slots__ = ("_entries", "_vtable", "buffer", "position")
 
     def __init__(self, buffer: Buffer, position: int) -> None:
-        buffer.pay(TABLE_COST * TEXT_SHARE)
+        buffer.pay(TABLE)
         self.buffer = buffer
         self.position = position
         self._vtable = position - buffer.number(_S32, position)
@@ -108,6 +130,7 @@ class Table:
         position = self._required(member)
         if position + size > len(self.buffer.body):
             raise MalformedError(_OUTSIDE, member.name)
+        self.buffer.pay(size)
         return self.buffer.body[position : position + size]
 
     def table(self, member: Member) -> "Table":
@@ -123,8 +146,8 @@ class Table:
         start, length = self._vector(member, 1)
         if not start:
             return None
-        self.buffer.pay(length)
-        return self.buffer.body[start : start + length].decode("utf-8", "replace")
+        self.buffer.pay(OFFSET)
+        return self.buffer.text(start, length)
 
     def required_text(self, member: Member) -> str:
         text = self.text(member)
@@ -136,7 +159,7 @@ class Table:
         """Yield the elements of a vector of structs; raises MalformedError also between two of them."""
         start, count = self._vector(member, size)
         for position in range(start, start + count * size, size):
-            self.buffer.pay(size * TEXT_SHARE)
+            self.buffer.pay(size)
             yield self.buffer.body[position : position + size]
 
     def offsets(self, member: Member) -> range:

@@ -6,17 +6,18 @@ where the complete payloads are wanted.
 """
 
 import json
+from bisect import bisect_left
 from datetime import datetime
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from fencepost.model import event as events
 from fencepost.model.errors import DeviceError
 from fencepost.model.event import Details, Event
-from fencepost.wire.body import quote
-from fencepost.wire.fault import WHOLE_EVENT, Fault, explain
+from fencepost.wire.body import MOST_REFUSALS, quote
+from fencepost.wire.fault import WHOLE_EVENT, Fault, bounded, explain
 from fencepost.wire.settle import settle
 
 _anything = msgspec.json.Decoder(float_hook=float)
@@ -82,12 +83,16 @@ def parse(body: bytes) -> tuple[dict[str, Any], list[Any]]:
     return envelope, items
 
 
-def read_event(index: int, item: Any) -> tuple[Piece | None, list[Fault]]:
-    """Return the event of one item of `Events` and, in the order of the payload, what had to be refused."""
+def read_event(index: int, item: Any, room: int = MOST_REFUSALS) -> tuple[Piece | None, list[Fault]]:
+    """
+    Return the event of one item of `Events` and, in the order of the payload, what had to be refused.
+
+    More than `room` refusals end in a closing one, and nothing from its place on is in the event.
+    """
     try:
         said, kind, at = _head(item)
     except _UnfitError as unfit:
-        return None, [Fault(index, WHOLE_EVENT, unfit.member, unfit.reason)]
+        return None, bounded([Fault(index, WHOLE_EVENT, unfit.member, unfit.reason)], room)
     faults: list[Fault] = []
     payload, places = [], []
     for place, thing in enumerate(said["Payload"]):
@@ -96,18 +101,24 @@ def read_event(index: int, item: Any) -> tuple[Piece | None, list[Fault]]:
             places.append(place)
         except _UnfitError as unfit:
             faults.append(Fault(index, place, unfit.member, unfit.reason))
+            if len(faults) > room:
+                break
     event = kind.event(id=said["Id"], occurred_at=at, payload=payload)
-    return _settled(index, Piece(event, said, places), faults)
+    return _settled(index, Piece(event, said, places), faults, room)
 
 
-def _settled(index: int, piece: Piece, faults: list[Fault]) -> tuple[Piece | None, list[Fault]]:
+def _settled(index: int, piece: Piece, faults: list[Fault], room: int) -> tuple[Piece | None, list[Fault]]:
     late: list[Fault] = []
     if not settle([piece.event], late):
-        return None, [fault._replace(event=index) for fault in late]
+        return None, bounded([fault._replace(event=index) for fault in late], room)
     gone = {fault.payload for fault in late}
     faults += [fault._replace(event=index, payload=piece.places[fault.payload]) for fault in late]
+    faults = bounded(sorted(faults), room)
     stand = [place for number, place in enumerate(piece.places) if number not in gone]
-    return piece._replace(places=stand), sorted(faults)
+    if len(faults) > room:
+        del stand[bisect_left(stand, faults[-1].payload) :]
+        del cast("Any", piece.event).payload[len(stand) :]
+    return piece._replace(places=stand), faults
 
 
 class _UnfitError(ValueError):

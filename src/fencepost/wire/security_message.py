@@ -19,7 +19,7 @@ import msgspec
 from fencepost.model.errors import DeviceError
 from fencepost.model.event import Event, LegacyEvent, Rejected, SecurityMessage
 from fencepost.model.raw_event import RawEvent
-from fencepost.wire.body import LIMIT, fingerprint, quote, refuse_size
+from fencepost.wire.body import LIMIT, MOST_REFUSALS, fingerprint, quote, refuse_size
 from fencepost.wire.fault import Fault
 from fencepost.wire.payload_shape import misfit
 from fencepost.wire.piecewise import Piece, events_keys, parse, read_event
@@ -39,6 +39,8 @@ def decode(body: bytes, limit: int = LIMIT) -> SecurityMessage:
     """
     Return the events of a message and what had to be refused of it, each with its place (S31).
 
+    Behind `MOST_REFUSALS` refusals one more says where the reading ended.
+
     Raises DeviceError only when nothing of it can be used: too large, not UTF-8, not JSON, not an object,
     nested too deep, or without events.
     """
@@ -49,6 +51,8 @@ def decode(body: bytes, limit: int = LIMIT) -> SecurityMessage:
         events: list[Any] = _decode(text).events
         if not settle_plain(events):
             events = settle(events, faults)
+            if len(faults) > MOST_REFUSALS:
+                events, faults = _by_pieces(text)
     except msgspec.ValidationError:
         events, faults = _by_pieces(text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -61,12 +65,11 @@ def rows(body: bytes, limit: int = LIMIT, *, device_id: str = "") -> Iterator[Ra
     """
     Return one row per payload item, none for an empty event, and every refusal in its place between them.
 
-    The refusals are those of `decode`, and besides those of payloads that no rule reads (`payload_shape`).
-    Raises DeviceError as `decode` does, before the first row.
+    The refusals are those of `decode`, and besides those of payloads that no rule reads (`payload_shape`);
+    `MOST_REFUSALS` bounds them all together. Raises DeviceError as `decode` does, before the first row.
     """
     envelope, items = parse(_checked(body, limit))
-    version = _text(envelope, "AgentVersion")
-    return (row for index, item in enumerate(items) for row in _rows_of(index, item, device_id, version))
+    return _rows(items, device_id, _text(envelope, "AgentVersion"))
 
 
 def _checked(body: bytes, limit: int) -> bytes:
@@ -88,28 +91,44 @@ def _unreadable(error: Exception) -> DeviceError:
 
 
 def _by_pieces(text: bytes) -> tuple[list[Event], list[Fault]]:
-    """Read again, piece by piece, what the typed decoder refused as a whole."""
+    """Read again, piece by piece, what the typed decoder refused as a whole or found too much wrong with."""
     events: list[Event] = []
     faults: list[Fault] = []
     for index, item in enumerate(parse(text)[1]):
-        piece, refused = read_event(index, item)
+        piece, refused = read_event(index, item, MOST_REFUSALS - len(faults))
         faults += refused
         if piece is not None:
             events.append(piece.event)
+        if len(faults) > MOST_REFUSALS:
+            break
     return events, faults
 
 
-def _rows_of(index: int, item: Any, device_id: str, version: str) -> Iterator[RawEvent | Rejected]:
-    piece, faults = read_event(index, item)
+def _rows(items: list[Any], device_id: str, version: str) -> Iterator[RawEvent | Rejected]:
+    room = MOST_REFUSALS
+    for index, item in enumerate(items):
+        for row in _rows_of(index, item, room, device_id, version):
+            if isinstance(row, RawEvent):
+                yield row
+            elif room:
+                room -= 1
+                yield row.rejected()
+            else:
+                yield row.closing().rejected()
+                return
+
+
+def _rows_of(index: int, item: Any, room: int, device_id: str, version: str) -> Iterator[RawEvent | Fault]:
+    piece, faults = read_event(index, item, room)
     if piece is None:
-        yield from (fault.rejected() for fault in faults)
+        yield from faults
         return
     refused = {fault.payload: fault for fault in faults}
     for place, payload in enumerate(piece.said["Payload"]):
         if place in refused:
-            yield refused[place].rejected()
+            yield refused[place]
         elif wrong := misfit(piece.said["Name"], payload):
-            yield Fault(index, place, *wrong).rejected()
+            yield Fault(index, place, *wrong)
         else:
             yield _row(piece, payload, device_id, version)
 

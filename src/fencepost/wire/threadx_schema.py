@@ -14,7 +14,7 @@ from uuid import UUID
 
 from fencepost.model.errors import DeviceError
 from fencepost.model.event import Rejected
-from fencepost.wire.body import MOST_HITS
+from fencepost.wire.body import MOST_HITS, MOST_REFUSALS, TOO_MANY
 from fencepost.wire.flatbuffer import Buffer, MalformedError, Member, Table
 
 _MODULE_ID, _MODULE_VERSION = Member(0, "security_module_id"), Member(1, "security_module_version")
@@ -117,11 +117,17 @@ class Reported(NamedTuple):
 
 
 class Reading:
-    """One walk over one message. Raises DeviceError at once when there are no events to be found."""
+    """
+    One walk over one message. Raises DeviceError at once when there are no events to be found.
+
+    It ends before its time when the message names more than it can hold, or behind the refusal that
+    closes `MOST_REFUSALS` others; the last refusal says so.
+    """
 
     def __init__(self, body: bytes) -> None:
         self._buffer = Buffer(body)
         self._rejected: list[Rejected] = []
+        self._room = MOST_REFUSALS
         try:
             root = self._buffer.root()
             self._events = root.offsets(_EVENTS)
@@ -153,11 +159,20 @@ class Reading:
             self._rejected.clear()
             if reported is not None:
                 yield reported
-            if self._buffer.exhausted:
+            if self._has_ended:
                 return
 
+    @property
+    def _has_ended(self) -> bool:
+        return self._room < 0 or self._buffer.exhausted
+
     def _reject(self, error: MalformedError, place: str) -> None:
-        self._rejected.append(Rejected(error.within(place), error.reason))
+        """Note a refusal of what lies at a place, an event or an item; behind the closing one, none."""
+        if self._room > 0:
+            self._rejected.append(Rejected(error.within(place), error.reason))
+        elif self._room == 0:
+            self._rejected.append(Rejected(place, TOO_MANY))
+        self._room -= 1
 
     def _event(self, event: Table, place: str) -> Reported:
         identity = str(UUID(bytes=event.struct(_ID, 16)))
@@ -183,7 +198,7 @@ class Reading:
             self._reject(error, place)
             return
         for index, position in enumerate(positions):
-            if self._buffer.exhausted:
+            if self._has_ended:
                 return
             try:
                 yield read(Table(self._buffer, self._buffer.target(position)))
@@ -199,6 +214,8 @@ class Reading:
 
     def _ports(self, table: Table, place: str) -> Iterator[Item]:
         for member, width in ((_IPV4_PORTS, 4), (_IPV6_PORTS, _WIDE)):
+            if self._has_ended:
+                return
             try:
                 for item in table.structs(member, width + 4):
                     port = int.from_bytes(item[width : width + 2], "little")

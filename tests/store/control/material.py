@@ -1,11 +1,13 @@
 """Alerts and commits in one line."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from fencepost.engine.lifecycle import alert_id
 from fencepost.model.alert import Alert, Evidence, State
 from fencepost.model.record import AlertChange, Changes
+from fencepost.model.rule import SecurityGroup
 from fencepost.store.control import ControlStore
 from fencepost.testing import at
 
@@ -94,9 +96,12 @@ def opened(one: Alert, position: int) -> AlertChange:
     )
 
 
-def commit(store: ControlStore, *alerts: Alert, **parts: Any) -> int:
+def commit(
+    store: ControlStore, *alerts: Alert, groups_put: Sequence[SecurityGroup] = (), **parts: Any
+) -> int:
     """Commit what one more entry led to, and return its position."""
     after = store.position()
     changed = [(one, after + 1) for one in alerts]
-    store.commit(Changes(after=after, position=after + 1, alerts=changed, **parts))
+    put = [(one, after + 1) for one in groups_put]
+    store.commit(Changes(after=after, position=after + 1, alerts=changed, groups_put=put, **parts))
     return after + 1

@@ -38,7 +38,6 @@ def test_an_empty_store_has_nothing_of_anything(store: ControlStore) -> None:
         assert ask() == Page([])
     assert store.groups() == ()
     assert store.notices(0) == []
-    assert store.counted_after(0) == {}
     assert store.device("cam-1") is None
     assert store.counts() == Counts({}, 0, 0)
 
@@ -53,7 +52,6 @@ def test_devices_come_by_their_ids(store: ControlStore) -> None:
     assert [one.device_id for one in whole(store.devices)] == sorted(ids)
     assert [one.device_id for one in whole(store.devices, text="CAM")] == ["cam 1", "cam-1"]
     assert store.device("B") == records[1]
-    assert store.counted_after(10) == {"\U0001f600": 11, "\ufffd": 12}
 
 
 def test_tallies_come_by_device_kind_and_subject(store: ControlStore) -> None:

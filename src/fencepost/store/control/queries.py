@@ -74,12 +74,6 @@ class Queries(Reading):
         rows = self._rows(query, (devices.c.device_key,), _by_device, after, limit)
         return page_of(rows, limit, _device, _by_device, lambda row: (row.device_key,))
 
-    def counted_after(self, position: int) -> dict[str, int]:
-        """Return the devices that are counted beyond a position, with the positions of their records."""
-        query = select(devices.c.device_id, devices.c.position).where(devices.c.position > position)
-        with self._reading() as connection:
-            return {row.device_id: row.position for row in connection.execute(query)}
-
     def tallies(
         self,
         *,

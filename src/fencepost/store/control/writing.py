@@ -88,13 +88,16 @@ class Writer:
             connection.execute(delete(groups).where(groups.c.name_key.in_(deleted)))
         if changes.groups_put:
             last = connection.scalar(select(func.max(groups.c.ordinal))) or 0
-            rows = [_group_row(group) for group in changes.groups_put]
+            rows = [_group_row(group) for group, _ in changes.groups_put]
             _run(connection, self._group, [row | {"ordinal": last + n} for n, row in enumerate(rows, 1)])
             versions = ("name_key", "version", "body")
             _run(
                 connection,
                 insert(group_versions),
-                [{name: row[name] for name in versions} | {"position": changes.position} for row in rows],
+                [
+                    {name: row[name] for name in versions} | {"position": position}
+                    for row, (_, position) in zip(rows, changes.groups_put, strict=True)
+                ],
             )
 
     def _write_devices(self, connection: Connection, records: Sequence[DeviceRecord]) -> None:
@@ -122,7 +125,7 @@ def _advance(connection: Connection, changes: Changes) -> bool:
     if changes.position <= changes.after:
         raise ValueError(f"changes after {changes.after} up to {changes.position} are of no entry")
     position = connection.scalar(select(meta.c.number).where(_position).with_for_update())
-    if position is not None and position >= changes.position:
+    if position == changes.position:
         return False
     if position != changes.after:
         raise ValueError(

@@ -29,7 +29,7 @@ _REASONS = {
     412: "Somebody else was faster: read it again.",
     413: "The request is larger than the limit.",
     415: "The content type is not one of those that are read.",
-    503: "Come again after the seconds in Retry-After; nothing was kept.",
+    503: "Come again after the seconds in Retry-After. A message was not kept; a change may be, and follow later.",
 }
 
 

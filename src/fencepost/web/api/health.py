@@ -1,5 +1,6 @@
 """`/healthz`, `/readyz` and `/metrics`: for those who keep the service running."""
 
+import asyncio
 from typing import Any
 
 from litestar import MediaType, Request, Response, get
@@ -60,5 +61,5 @@ async def get_readiness(request: Request[Any, Any, Any]) -> Response[Readiness]:
 async def get_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return all figures in the text format of Prometheus."""
     service: Service = request.app.state.service
-    content, media_type = service.exposition()
+    content, media_type = await asyncio.to_thread(service.exposition)
     return Response(content, media_type=media_type)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -22,12 +23,17 @@ from fencepost.web.api.service import Service
 
 ONE = ("application/json", "application/octet-stream")
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-MOST_MESSAGES = 10_000
+MOST_MESSAGES = 8_000
 """Messages of one request: each costs us more than the three bytes that it may have."""
 LISTED = 100
 """Rejects that an answer names one by one."""
-QUICK = 1 << 20
-"""A body up to here is decoded at once; a larger one in a thread, so that others need not wait."""
+QUICK = 64 << 10
+"""Bytes that are decoded at once; more are in a thread, so that others need not wait."""
+PART = 256 << 10
+"""Bytes of one device's request that are handed on together; the rest waits, so that others come between."""
+MOST_PATIENCE = 600.0
+"""Seconds that the rest of a request may wait whose beginning is kept already."""
+_decoding = ThreadPoolExecutor(2, "fencepost-decoding")
 
 
 class TooLarge(DeviceError):  # noqa: N818 - an outcome
@@ -167,7 +173,8 @@ async def _decoded(service: Service, bodies: Sequence[bytes], size: int) -> list
     most = service.limits.message_bytes
     if size <= QUICK:
         return [_understood(body, most) for body in bodies]
-    return await asyncio.to_thread(lambda: [_understood(body, most) for body in bodies])
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_decoding, lambda: [_understood(body, most) for body in bodies])
 
 
 def _understood(body: bytes, most: int) -> Said:
@@ -180,10 +187,25 @@ async def _submit(service: Service, device_id: str, bodies: Sequence[bytes], sai
     at = service.clock()
     items = [_item(device_id, at, body, one) for body, one in zip(bodies, said, strict=True)]
     try:
-        await service.pipeline.submit(items)
+        for number, part in enumerate(_parts(items)):
+            # what is kept in part must not be refused: it would come again as a whole
+            patience = {"patience": MOST_PATIENCE} if number else {}
+            await service.pipeline.submit(part, **patience)
     except Busy:
         service.counters.busy += 1
         raise
+
+
+def _parts(items: Sequence[Item]) -> Iterator[list[Item]]:
+    part: list[Item] = []
+    size = 0
+    for item in items:
+        if part and size + item.bytes > PART:
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += item.bytes
+    yield part
 
 
 def _item(device_id: str, at: datetime, body: bytes, said: Said) -> Item:

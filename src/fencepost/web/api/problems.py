@@ -93,7 +93,8 @@ def on_busy(_: Request[Any, Any, Any], error: Busy) -> Response[bytes]:
 
 
 def on_store(_: Request[Any, Any, Any], error: StoreUnavailable) -> Response[bytes]:
-    return response(503, f"the control store cannot be reached: {error}", headers={"Retry-After": "5"})
+    _log.warning("a request could not be answered: %s", error)
+    return response(503, "the control store cannot be reached", headers={"Retry-After": "5"})
 
 
 def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
