@@ -56,3 +56,13 @@ def test_without_a_journal_there_is_nothing_to_make_it_from(tmp_path: Path) -> N
     done = run("rebuild", "--data", tmp_path)
     assert done.exit_code == 2
     assert "there is no journal here" in done.stderr
+
+
+def test_a_store_that_was_lost_is_made_again_without_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "journal").symlink_to(folder / "journal")
+    done = run("rebuild", "--data", tmp_path, "--no-compare", "--into", tmp_path / "control.db")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("rebuilt  ")
+    with sqlite3.connect(tmp_path / "control.db") as made:
+        assert made.execute("select count(*) from alerts").fetchone() == (20,)
+        assert made.execute("select count(*) from devices").fetchone() == (1,)

@@ -1,10 +1,11 @@
 """`fencepost rebuild`: the alerts once more from the journal, beside those that the service has."""
 
 import os
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +14,11 @@ from fencepost.cli.options import JsonOption
 from fencepost.cli.output import plural, printable, progress, say, write_lines
 from fencepost.config.service import load_settings
 from fencepost.model.errors import OperatorError, Problem, StoreUnavailable
+from fencepost.service.ports import AlertStore
 from fencepost.service.rebuild import Difference, differences, rebuild
+
+if TYPE_CHECKING:
+    from fencepost.store.journal.reading import JournalReader
 
 DIFFERENT = 1
 LISTED = 20
@@ -31,6 +36,12 @@ def rebuild_alerts(
         Path | None,
         typer.Option("--into", metavar="FILE", help="The new store; rebuilt.db in the data folder."),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare/--no-compare", help="Compare with the service's store, or do without one that is lost."
+        ),
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """
@@ -40,8 +51,9 @@ def rebuild_alerts(
     is kept: put it in the place of one that was lost.
 
     \b
-    Example:
+    Examples:
       fencepost rebuild --data /var/lib/fencepost
+      fencepost rebuild --data /var/lib/fencepost --no-compare --into /var/lib/fencepost/control.db
     """
     from fencepost.store.control import ControlStore
     from fencepost.store.journal.reading import JournalReader
@@ -49,43 +61,53 @@ def rebuild_alerts(
     settings = load_settings(data, config, os.environ)
     target = into or data / REBUILT
     if target.exists():
-        raise OperatorError(
-            [Problem("", "there is a file already: remove it, or name another --into", str(target))]
-        )
+        reason = "there is a file already: remove it, or name another --into"
+        raise OperatorError([Problem("", reason, str(target))])
     journal = JournalReader(settings.journal.folder)
-    with (
-        ControlStore.open(settings.control.url, read_only=True) as live,
-        live.everything() as (position, alerts),
-        ControlStore.open(f"sqlite:///{target}") as made,
-    ):
-        with progress("rebuilding", position) as step:
-            done = 0
-
-            def reached(to: int) -> None:
-                nonlocal done
-                step(to - done)
-                done = to
-
-            try:
-                rebuild(journal.read(0), position, made, reached)
-            except StoreUnavailable as error:
-                reason = f"cannot be written: {error}; make room, remove it, and run the same again"
-                raise OperatorError([Problem("", reason, str(target))]) from None
-        with made.everything() as (_, again):
-            count = _report(differences(alerts, again), position, target, json=json)
+    url = f"sqlite:///{target}"
+    count = 0
+    if compare:
+        with (
+            ControlStore.open(settings.control.url, read_only=True) as live,
+            live.everything() as (until, alerts),
+        ):
+            with ControlStore.open(url) as made:
+                entries = _rebuild(journal, until, made, target)
+                with made.everything() as (_, again):
+                    count = _report(differences(alerts, again), entries, target, json=json)
+    else:
+        with ControlStore.open(url) as made:
+            _say_rebuilt(_rebuild(journal, None, made, target), target, json=json)
     for one in (*journal.damages, *journal.gaps):
         say(printable(f"the journal is damaged: {one}"), error=True)
     if count:
         raise typer.Exit(DIFFERENT)
 
 
-def _report(found: Iterator[Difference], position: int, target: Path, *, json: bool) -> int:
+def _rebuild(journal: "JournalReader", until: int | None, made: AlertStore, target: Path) -> int:
+    """Return how many entries were judged again."""
+    with progress("rebuilding", until) as step:
+        try:
+            return rebuild(journal.read(0), sys.maxsize if until is None else until, made, step)
+        except StoreUnavailable as error:
+            reason = f"cannot be written: {error}; make room, remove it, and run the same again"
+            raise OperatorError([Problem("", reason, str(target))]) from None
+
+
+def _say_rebuilt(entries: int, target: Path, *, json: bool) -> None:
+    if json:
+        write_lines([{"entries": entries, "store": str(target)}])
+    else:
+        say(f"rebuilt  {plural(entries, 'entry', 'entries')} into {printable(str(target))}")
+
+
+def _report(found: Iterator[Difference], entries: int, target: Path, *, json: bool) -> int:
     """Print what differs and return how much that is."""
     first = list(islice(found, LISTED))
     count = len(first) + sum(1 for _ in found)
     if json:
         report: dict[str, Any] = {
-            "position": position,
+            "entries": entries,
             "store": str(target),
             "differences": count,
             "first": first,
@@ -98,6 +120,6 @@ def _report(found: Iterator[Difference], position: int, target: Path, *, json: b
     if count > len(first):
         say(f"and {count - len(first):,} more")
     verdict = "live and rebuilt alerts agree" if not count else f"{plural(count, 'alert')} differ"
-    say(f"rebuilt  {plural(position, 'entry', 'entries')} into {printable(str(target))}")
+    _say_rebuilt(entries, target, json=False)
     say(f"verdict  {verdict}")
     return count

@@ -83,11 +83,14 @@ class _Lists:
                 return processes.holds(canonical_path(subject["Executable"]), subject.get("Hash"))
 
     def _compile(self, rule: _ListRule) -> AddressList | UserList | ProcessList:
-        allows = isinstance(rule, AllowlistRule)
-        entries = rule.allow if isinstance(rule, AllowlistRule) else rule.deny
+        match rule:
+            case AllowlistRule():
+                entries, implicit = rule.allow, self.group.implicit_addresses()
+            case DenylistRule():
+                entries, implicit = rule.deny, ()
         match rule.row.subject:
             case "connection":
-                return AddressList(entries, self.group.implicit_addresses() if allows else ())
+                return AddressList(entries, implicit)
             case "sign-in":
                 return UserList(entries)
             case _:

@@ -33,16 +33,19 @@ def rebuild(
     until: int,
     store: AlertStore,
     progress: Callable[[int], None] = lambda _: None,
-) -> None:
+) -> int:
     """
-    Judge all entries up to a position and commit what follows to a store that is new.
+    Judge all entries up to a position, commit what follows to a store that is new, and return their number.
 
-    Raises StoreUnavailable where that cannot be written.
+    `progress` hears how many more are done. Raises StoreUnavailable where the store cannot be written.
     """
+    number = 0
     processor = Processor(Detector(), store, position=0, patience=Impatience())
     for first, batch in batches_of(takewhile(lambda one: one[0] <= until, entries)):
         processor.process(first, batch)
-        progress(processor.position)
+        number += len(batch)
+        progress(len(batch))
+    return number
 
 
 def differences(live: Iterable[Alert], rebuilt: Iterable[Alert]) -> Iterator[Difference]:

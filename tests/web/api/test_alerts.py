@@ -112,6 +112,19 @@ def test_alerts_are_found_by_what_they_are(serving: Serving) -> None:
     assert len(serving.alerts(device_id="w-find", until=ahead)) == 2
 
 
+def test_S20_one_alert_of_an_identity_is_open_at_a_time(serving: Serving) -> None:
+    for _ in range(2):
+        serving.send("w-twins", message(process("/opt/twins")))
+        serving.settle()
+        newest = serving.alerts(device_id="w-twins")[0]
+        act(serving, newest, "resolve")
+    newer, older = serving.alerts(device_id="w-twins")
+    assert act(serving, newer, "activate").status_code == 200
+    refused = act(serving, older, "activate")
+    assert refused.status_code == 409
+    assert newer["alert_id"] in refused.json()["detail"]
+
+
 def test_pages_hold_every_alert_once(serving: Serving) -> None:
     serving.send("w-pages", message(*(process(f"/opt/page-{number}") for number in range(25))))
     serving.settle()

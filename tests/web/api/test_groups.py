@@ -79,6 +79,20 @@ def test_all_problems_of_a_group_are_said_at_once_with_their_paths(serving: Serv
     assert serving.admin.get("/v1/groups/wrong").status_code == 404, "nothing is half applied"
 
 
+def test_S16_a_list_that_was_forgotten_is_not_one_that_allows_nothing(serving: Serving) -> None:
+    rules = [{"type": "ProcessNotAllowed"}, {"type": "LocalUserDenied"}, {"type": "Nonsense"}]
+    answer = put(serving, "wrong", {"rules": rules})
+    assert [one["path"] for one in answer.json()["problems"]] == [
+        "rules[0].allow",
+        "rules[1].deny",
+        "rules[2].type",
+    ]
+
+
+def test_if_match_any_asks_for_a_group_that_is_there(serving: Serving) -> None:
+    assert put(serving, "nowhere", {}, **{"If-Match": "*"}).status_code == 404
+
+
 def test_a_member_that_no_group_has_is_a_problem(serving: Serving) -> None:
     answer = put(serving, "wrong", {"rulez": []})
     assert answer.status_code == 400

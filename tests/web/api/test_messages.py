@@ -108,6 +108,12 @@ def test_other_content_types_are_refused_with_the_ones_that_are_read(
     assert "application/x-ndjson" in answer.json()["detail"]
 
 
+def test_a_compressed_body_is_refused_rather_than_taken_for_garbage(serving: Serving) -> None:
+    answer = post(serving, b"\x1f\x8b", "application/json", **{"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "Content-Encoding" in answer.json()["detail"]
+
+
 def test_an_empty_body_is_no_message(serving: Serving) -> None:
     assert post(serving, b"\n \n", "application/x-ndjson").status_code == 400
     assert post(serving, b"").json()["rejects"] == [{"index": 0, "where": "", "reason": "empty body"}]

@@ -12,9 +12,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from fencepost.model.catalog import CATALOG, Severity
 from fencepost.model.duration import iso_duration
 from fencepost.model.errors import OperatorError, Problem
-from fencepost.model.rule import FAMILIES, ImplicitEntry, Members, Rule, SecurityGroup
+from fencepost.model.rule import FAMILIES, ImplicitEntry, Members, Rule, SecurityGroup, problems_of
 from fencepost.web.api.access import actor_of, requires
-from fencepost.web.api.documented import number_in, problems_of
+from fencepost.web.api.documented import number_in
+from fencepost.web.api.documented import problems_of as answers
 from fencepost.web.api.problems import Refused
 from fencepost.web.api.service import Service
 
@@ -28,6 +29,7 @@ IfMatch = Annotated[
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 MOST_ENTRIES = 100_000
 MOST_GLOBS = 1000
+LISTS = ("allow", "deny")
 Entries = Annotated[tuple[str, ...], Meta(max_length=MOST_ENTRIES)]
 
 
@@ -108,7 +110,7 @@ class Groups(Struct, frozen=True):
     guards=[requires("administrator")],
     operation_id="listGroups",
     summary="List the security groups.",
-    responses=problems_of(401, 403),
+    responses=answers(401, 403),
     tags=["groups"],
 )
 async def list_groups(request: Request[Any, Any, Any]) -> Groups:
@@ -122,7 +124,7 @@ async def list_groups(request: Request[Any, Any, Any]) -> Groups:
     guards=[requires("administrator")],
     operation_id="getGroup",
     summary="Get a security group.",
-    responses=problems_of(400, 401, 403, 404),
+    responses=answers(400, 401, 403, 404),
     tags=["groups"],
 )
 async def get_group(request: Request[Any, Any, Any], name: GroupName) -> Response[GroupView]:
@@ -136,7 +138,7 @@ async def get_group(request: Request[Any, Any, Any], name: GroupName) -> Respons
     guards=[requires("administrator")],
     operation_id="putGroup",
     summary="Make or replace a security group.",
-    responses=problems_of(400, 401, 403, 409, 412, 413, 503),
+    responses=answers(400, 401, 403, 409, 412, 413, 503),
     tags=["groups"],
 )
 async def put_group(
@@ -148,6 +150,8 @@ async def put_group(
     Counters of unchanged rules survive, history is not alerted of again.
     """
     service: Service = request.app.state.service
+    if if_match == "*":
+        service.commands.group(name)
     draft = _group_of(name, data)
     group, is_new = await service.commands.put_group(draft, actor_of(request), version=_version(if_match))
     return _answer(group, 201 if is_new else 200)
@@ -158,7 +162,7 @@ async def put_group(
     guards=[requires("administrator")],
     operation_id="deleteGroup",
     summary="Delete a security group.",
-    responses=problems_of(400, 401, 403, 404, 409, 412, 503),
+    responses=answers(400, 401, 403, 404, 409, 412, 503),
     tags=["groups"],
 )
 async def delete_group(request: Request[Any, Any, Any], name: GroupName, if_match: IfMatch = None) -> None:
@@ -228,14 +232,16 @@ def _rule_of(body: RuleBody, path: str, problems: list[Problem]) -> Rule | None:
     family = FAMILIES[row.family]
     said = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     found = list(_misfits(said, family, row.family, path))
-    problems += found
-    return None if found else family(**said)
+    rule = None if found else family(**said)
+    problems += found if rule is None else problems_of(rule, path)
+    return rule
 
 
 def _misfits(said: dict[str, Any], family: type[Rule], name: str, path: str) -> Iterator[Problem]:
     for key in said:
         if key not in family.__struct_fields__:
             yield Problem(f"{path}.{key}", f"{key} does not belong to a rule of the family {name}")
-    for field in msgspec.structs.fields(family):
-        if field.required and field.name not in said:
-            yield Problem(f"{path}.{field.name}", f"a rule of the family {name} needs {field.name}")
+    needed = [field.name for field in msgspec.structs.fields(family) if field.required or field.name in LISTS]
+    for key in needed:
+        if key not in said:  # a list that was forgotten must not be one that allows nothing (S16)
+            yield Problem(f"{path}.{key}", f"a rule of the family {name} needs {key}")

@@ -116,6 +116,8 @@ async def send_messages(device_id: DeviceId, request: Request[Any, Any, Any]) ->
 
 def _media_type(request: Request[Any, Any, Any]) -> str:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "send the body as it is, without a Content-Encoding")
     if media_type not in (*ONE, *LINES):
         reason = f"the content type is one of {', '.join((*ONE, *LINES))}"
         raise Refused(415, reason)

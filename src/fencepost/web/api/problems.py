@@ -13,6 +13,13 @@ from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.service.commands import Conflict, Missing, Outdated
 from fencepost.service.pipeline import Busy
 
+SPOKEN = {
+    "states": "state",
+    "severities": "severity",
+    "if_match": "If-Match",
+    "last_event_id": "Last-Event-ID",
+}
+"""What parameters are called on the wire, where the code calls them otherwise."""
 PROBLEM_JSON = "application/problem+json"
 
 _log = logging.getLogger(__name__)
@@ -118,5 +125,6 @@ HANDLERS: dict[Any, Any] = {
 
 def _fault(extra: Any) -> Fault:
     if isinstance(extra, dict):
-        return Fault(str(extra.get("key", "")), str(extra.get("message", "")))
+        key = str(extra.get("key", ""))
+        return Fault(SPOKEN.get(key, key), str(extra.get("message", "")))
     return Fault("", str(extra))
