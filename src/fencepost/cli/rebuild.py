@@ -70,11 +70,11 @@ def rebuild_alerts(
         with (
             ControlStore.open(settings.control.url, read_only=True) as live,
             live.everything() as (until, alerts),
+            ControlStore.open(url) as made,
         ):
-            with ControlStore.open(url) as made:
-                entries = _rebuild(journal, until, made, target)
-                with made.everything() as (_, again):
-                    count = _report(differences(alerts, again), entries, target, json=json)
+            entries = _rebuild(journal, until, made, target)
+            with made.everything() as (_, again):
+                count = _report(differences(alerts, again), entries, target, json=json)
     else:
         with ControlStore.open(url) as made:
             _say_rebuilt(_rebuild(journal, None, made, target), target, json=json)
