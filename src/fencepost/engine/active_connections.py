@@ -36,18 +36,21 @@ class ActiveConnections(Range):
         key = xxh3_64_intdigest(event.id.encode()) & ID_BITS
         in_order = not window or time > window[-2]
         points = spans = False
+        keys = []
         for connection in event.payload:
             if connection.span is not None:
                 spans = self.take_span(device, window, connection.span, key, event, turn) or spans
             elif connection.local_port is not None:
-                points = window.put(time, _connection_key(connection, event, key)) or points
+                keys.append(_connection_key(connection, event, key))
             elif in_order:
                 window.append(time)
                 window.append(key)
                 points = True
             else:
-                points = window.put(time, key) or points
+                keys.append(key)
             key += _INDEX
+        if keys:
+            points = window.put_all(time, keys) or points
         window.room -= len(event.payload)
         if watch is not None:
             hear(watch, time, turn)

@@ -46,9 +46,9 @@ class FailedLogins(Range):
             window = self.window_of(device)
         latest = window.is_latest(time)
         key = xxh3_64_intdigest(event.id.encode()) & ID_BITS
-        fresh = False
-        for index, record in enumerate(fails):
-            fresh = window.put(time, _attempt_key(record, key + index)) or fresh
+        fresh = window.put_all(
+            time, [_attempt_key(record, key + index) for index, record in enumerate(fails)]
+        )
         window.room -= len(fails)
         if window.room < 0 or not latest or (window.watch is not None and window.watch.eager):
             self.settle(device, window, time, event, turn, latest=latest)

@@ -129,6 +129,22 @@ class Window(_Numbers):
         self[index:index] = array("q", (time, key))
         return True
 
+    def put_all(self, time: int, keys: list[int]) -> bool:
+        """Put points of one moment where they belong; returns False if all are there already."""
+        if len(keys) == 1:
+            return self.put(time, keys[0])
+        times = self[::2] if self and self[-2] >= time else self[:0]
+        begin = bisect_left(times, time) * POINT if times else len(self)
+        end = bisect_right(times, time) * POINT if times else len(self)
+        known = self[begin + 1 : end : POINT]
+        merged = sorted({*known, *keys})
+        if len(merged) == len(known):
+            return False
+        run = array("q", (time, 0)) * len(merged)
+        run[1::POINT] = array("q", merged)
+        self[begin:end] = run
+        return True
+
     def put_span(self, first: int, last: int, hits: int, key: int) -> bool:
         """Add `hits` occurrences somewhere in [first, last]; returns False if they are there already."""
         if any(span[4] == key and span[1] == last for span in self.each_span()):

@@ -22,6 +22,9 @@ from fencepost.wire.message import decode
 
 INTERNAL = "internal fault: the message could not be judged, it is kept and the fault is in the log"
 
+MOST_DUE = 1000
+"""Devices of one tick: a fleet that falls silent together must not keep everybody else waiting (S26)."""
+
 _log = logging.getLogger(__name__)
 
 Decoded = SecurityMessage | DeviceError | None
@@ -51,7 +54,7 @@ def judge(detector: Detector, position: int, entry: Entry, decoded: Decoded = No
         case Received():
             return _judge_message(detector, position, entry, decoded)
         case Ticked():
-            outcomes = detector.tick(entry.at)
+            outcomes = detector.tick(entry.at, MOST_DUE)
         case GroupPut():
             outcomes = detector.replace_group(entry.group, entry.at)
         case GroupDeleted():

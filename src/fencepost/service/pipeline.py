@@ -247,18 +247,22 @@ class Pipeline:
 
     async def _tick(self) -> None:
         """Journal the passing of time whenever it alone has something to judge (S05)."""
-        loop = asyncio.get_running_loop()
         while not self._is_closing:
-            due = await loop.run_in_executor(self._worker, self.processor.detector.next_wakeup)
-            now = self._clock()
-            if (due is not None and due <= now) or self.journal_trouble is not None:
-                try:  # where the journal cannot be written, this also finds out when it can again
-                    await self.carry_out(Ticked(now))
-                except Busy:
-                    await asyncio.sleep(LONGEST_SLEEP)
-                due = now + BETWEEN_TICKS
-            pause = (due - now).total_seconds() if due is not None else LONGEST_SLEEP
-            await asyncio.sleep(min(max(pause, BETWEEN_TICKS.total_seconds()), LONGEST_SLEEP))
+            due, now = await self._next_wakeup(), self._clock()
+            if (due is None or due > now) and self.journal_trouble is None:
+                await asyncio.sleep(_pause(due, now))
+                continue
+            try:  # where the journal cannot be written, this also finds out when it can again
+                await self.carry_out(Ticked(now))
+            except Busy:
+                await asyncio.sleep(LONGEST_SLEEP)
+            due = await self._next_wakeup()
+            if due is None or due > now:  # a tick judges so many devices at most
+                await asyncio.sleep(BETWEEN_TICKS.total_seconds())
+
+    async def _next_wakeup(self) -> datetime | None:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, self.processor.detector.next_wakeup)
 
     async def _snapshot_if_due(self) -> None:
         entries = self.processor.position - self._snapshot_position
@@ -325,6 +329,11 @@ class Pipeline:
         else:
             self._of_device.pop(load.device_id, None)
         self._room.set()
+
+
+def _pause(due: datetime | None, now: datetime) -> float:
+    seconds = (due - now).total_seconds() if due is not None else LONGEST_SLEEP
+    return min(max(seconds, BETWEEN_TICKS.total_seconds()), LONGEST_SLEEP)
 
 
 class _Load(Struct, frozen=True):
