@@ -22,6 +22,7 @@ from fencepost.engine.windows import (
     certain_attempts,
     distinct,
     records,
+    singly,
 )
 from fencepost.model.instant import SECOND, length
 from fencepost.testing import active_connections, failed_logins
@@ -151,9 +152,11 @@ def test_a_login_record_without_a_process_is_an_attempt_of_its_own() -> None:
 
 def test_certain_attempts_looks_back_beyond_the_run() -> None:
     """The PAM record before the run has been counted with those before."""
-    entries = array_of((0, attempt(9, PAM)), (1, attempt(9, LOGIN, 1)))
-    assert attempts(entries, POINT, 2 * POINT) == 1
-    assert certain_attempts(entries, POINT, 2 * POINT) == 0
+    others = [(0, attempt(0, OTHER, number)) for number in range(CHUNK - 1)]
+    entries = array_of(*others, (0, attempt(9, PAM)), (1, attempt(9, LOGIN, 1)), (2, attempt(0, OTHER)))
+    assert attempts(entries, CHUNK * POINT, len(entries)) == 2
+    assert certain_attempts(entries, len(entries)) == [CHUNK, 1]
+    assert certain_attempts(entries, len(entries) - POINT) == [CHUNK, 0]
 
 
 # --------------------------------------------------------------------------------------------- merging
@@ -192,7 +195,7 @@ def test_condensed_spans_state_at_least_and_at_most_what_they_hold(entries: list
     """Each stands for no more points than a chunk has, they are in order, and nothing is lost."""
     window = filled(entries)
     number = min(number, len(entries))
-    window.condense(number, records, records)
+    window.condense(number, records, singly(records))
     spans = list(window.each_span())
     assert pairs(window) == sorted(entries)[number:]
     assert sum(abs(fewest) for _, _, fewest, _, _ in spans) == sum(most for *_, most, _ in spans) == number
@@ -204,7 +207,7 @@ def test_condensed_spans_state_at_least_and_at_most_what_they_hold(entries: list
 def test_condensing_nothing_changes_nothing() -> None:
     """Not even the mark."""
     window = filled([(1, 1), (2, 2)])
-    window.condense(0, records, records)
+    window.condense(0, records, singly(records))
     assert (pairs(window), window.spans, window.merged) == ([(1, 1), (2, 2)], None, False)
 
 
@@ -216,7 +219,7 @@ def test_halving_makes_room_in_a_full_window(number: int, seconds: int) -> None:
         window.put(index * seconds * SECOND, index)
         while window.is_full():
             before = len(window) + len(window.spans or ())
-            window.halve(index * seconds * SECOND, WIDTH, records, records)
+            window.halve(index * seconds * SECOND, WIDTH, records, singly(records))
             assert len(window) + len(window.spans or ()) < before
     held = len(window) // POINT + sum(span[3] for span in window.each_span())
     assert held == number

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from fencepost.model.event import Connection, Rejected
-from fencepost.wire.fault import WHOLE_EVENT, Fault, explain
+from fencepost.wire.body import TOO_MANY
+from fencepost.wire.fault import WHOLE_EVENT, Fault, bounded, explain
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,10 @@ def test_a_fault_names_its_place_in_the_terms_of_the_message() -> None:
     )
     assert Fault(3, WHOLE_EVENT, "Name", "bad").rejected() == Rejected("Events[3].Name", "bad")
     assert Fault(3, WHOLE_EVENT, "", "bad").rejected() == Rejected("Events[3]", "bad")
+
+
+def test_faults_beyond_the_room_for_them_end_in_one_that_closes() -> None:
+    faults = [Fault(0, place, "Direction", "missing") for place in range(4)]
+    assert bounded(faults, 4) == faults
+    assert bounded(faults, 3) == [*faults[:3], Fault(0, 3, "", TOO_MANY)]
+    assert bounded(faults, 0) == [Fault(0, 0, "", TOO_MANY)]

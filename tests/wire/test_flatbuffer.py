@@ -51,6 +51,15 @@ def test_what_is_read_again_and_again_is_paid_for_until_the_budget_ends() -> Non
     assert buffer.exhausted
 
 
+def test_a_text_that_is_named_twice_is_decoded_once_and_paid_for_as_text() -> None:
+    vtable = pack("<HHHH", 8, 12, 0, 8)
+    body = pack("<I", 12) + vtable + pack("<iIII", 8, 0, 4, 3) + b"abc\0"
+    table = Buffer(body).root()
+    assert table.text(NAME) is table.text(NAME)
+    assert table.buffer.budget == len(body) - 8 - 3 - 4 - 4
+    assert table.buffer.text_budget == 8 * len(body) - 3 - 3
+
+
 def test_a_place_is_joined_from_what_is_known() -> None:
     assert MalformedError("bad", "common").within("events[0]") == "events[0].common"
     assert MalformedError("bad").within("events[0]") == "events[0]"

@@ -1,11 +1,14 @@
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import patch
 
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from tests.wire import material
 from tests.wire.material import (
     aggregate,
@@ -23,11 +26,20 @@ from tests.wire.material import (
 
 from fencepost.model.address import parse_address
 from fencepost.model.errors import DeviceError
-from fencepost.model.event import DroppedEventsStatistics, LegacyEvent, Login, Rejected, SecurityMessage
+from fencepost.model.event import (
+    DroppedEventsStatistics,
+    Event,
+    LegacyEvent,
+    Login,
+    Rejected,
+    SecurityMessage,
+)
 from fencepost.model.instant import micros
 from fencepost.model.raw_event import RawEvent
 from fencepost.wire import security_message
-from fencepost.wire.body import LIMIT, fingerprint
+from fencepost.wire.body import LIMIT, MOST_REFUSALS, TOO_MANY, fingerprint
+from fencepost.wire.fault import WHOLE_EVENT, Fault
+from fencepost.wire.piecewise import Piece, parse, read_event
 from fencepost.wire.security_message import decode, rows
 
 SAMPLES = [path.read_bytes() for path in fixtures("official/*.json") + fixtures("legacy/*.json")]
@@ -465,6 +477,113 @@ def test_a_damaged_message_raises_nothing_but_a_device_error(body: bytes) -> Non
 @property_settings
 def test_a_damaged_aggregate_raises_nothing_but_a_device_error(body: bytes) -> None:
     agree(body)
+
+
+def filled(head: bytes, item: bytes, tail: bytes) -> bytes:
+    """A message as large as one may be, of one item over and over."""
+    return head + b",".join([item] * ((LIMIT - len(head) - len(tail)) // (len(item) + 1))) + tail
+
+
+ONE_EVENT = b'{"Events":[{"Name":"%s","Id":"1","TimestampUTC":"2020-01-01T11:00:00Z","Payload":['
+HOSTILE = {
+    "numbers for events": filled(b'{"Events":[', b"1", b"]}"),
+    "objects for events": filled(b'{"Events":[', b"{}", b"]}"),
+    "events outside the calendar": filled(
+        b'{"Events":[',
+        b'{"Name":"Login","Id":"","TimestampUTC":"0001-01-01T00:00:00+05:00","Payload":[]}',
+        b"]}",
+    ),
+    "numbers for payloads": filled(ONE_EVENT % b"Login", b"1", b"]}]}"),
+    "empty payloads": filled(ONE_EVENT % b"ConnectionCreate", b"{}", b"]}]}"),
+    "no addresses": filled(
+        ONE_EVENT % b"ConnectionCreate", b'{"Direction":"In","RemoteAddress":"x"}', b"]}]}"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_S31_junk_ends_with_a_refusal_that_says_so_and_costs_no_more_than_sense(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        read = decode(body)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(read.rejected) == MOST_REFUSALS + 1
+    assert read.rejected[-1].reason == TOO_MANY
+    assert read.rejected[-1].where.endswith(f"[{MOST_REFUSALS}]")
+    assert refusals(body) == list(read.rejected)
+    assert kept < 3 * len(body)
+    assert peak < 50 * len(body)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_S31_as_many_refusals_as_may_be_are_told_and_the_rest_counts(more: int) -> None:
+    """One more, and what stands behind it is not read."""
+    junk: list[Any] = [{}] * (MOST_REFUSALS // 2)
+    bad = [*junk, *[{}] * more]
+    body = message(5, event(payload=[*junk[1:], connection()]), event(payload=[*bad, connection()]), event())
+    read = decode(body)
+    assert len(read.rejected) == MOST_REFUSALS + more
+    assert refusals(body) == list(read.rejected)
+    assert (read.rejected[-1].reason == TOO_MANY) is bool(more)
+    assert [len(getattr(told, "payload")) for told in read.events] == ([1, 0] if more else [1, 1, 1])  # noqa: B009
+
+
+def test_S31_what_stands_before_the_last_refusal_counts_in_its_event_too() -> None:
+    payload = [connection(), *[5] * MOST_REFUSALS, connection(), 5, connection()]
+    body = message(event(payload=payload), event())
+    (told,) = decode(body).events
+    assert len(getattr(told, "payload")) == 2  # noqa: B009 every legacy event has one
+    assert decode(body).rejected[-1] == Rejected(f"Events[0].Payload[{MOST_REFUSALS + 2}]", TOO_MANY)
+    assert sum(isinstance(row, RawEvent) for row in rows(body)) == 2
+
+
+def test_S31_rows_that_nothing_reads_are_refused_as_often_and_no_more() -> None:
+    body = message(event("Diagnostic", [{"Message": 5}] * (MOST_REFUSALS + 5)), event())
+    assert decode(body).rejected == ()
+    assert len(refusals(body)) == MOST_REFUSALS + 1
+    assert refusals(body)[-1] == Rejected(f"Events[0].Payload[{MOST_REFUSALS}]", TOO_MANY)
+    assert list(rows(body))[-1] == refusals(body)[-1]
+
+
+def cut(body: bytes, most: int) -> tuple[list[Event], list[Rejected]]:
+    """Read the whole message, and only then take away what lies behind as many refusals."""
+    items = parse(security_message._checked(body, LIMIT))[1]
+    read = [read_event(index, item, len(body)) for index, item in enumerate(items)]
+    faults = [fault for _, refused in read for fault in refused]
+    if len(faults) <= most:
+        pieces = [piece.event for piece, _ in read if piece is not None]
+        return pieces, [fault.rejected() for fault in faults]
+    last = faults[most]
+    events = [_before(piece, index, last) for index, (piece, _) in enumerate(read) if piece is not None]
+    closing = last._replace(member="", reason=TOO_MANY)
+    return [told for told in events if told is not None], [
+        fault.rejected() for fault in [*faults[:most], closing]
+    ]
+
+
+def _before(piece: Piece, index: int, last: Fault) -> Event | None:
+    if index > last.event or (index == last.event and last.payload == WHOLE_EVENT):
+        return None
+    if index == last.event:
+        payload = getattr(piece.event, "payload")  # noqa: B009 every legacy event has one
+        payload[:] = [item for item, place in zip(payload, piece.places, strict=True) if place < last.payload]
+    return piece.event
+
+
+@given(material.messages | material.plausible_messages, st.integers(0, 3))
+@property_settings
+def test_S31_a_message_with_too_much_wrong_is_the_message_up_to_there(body: bytes, most: int) -> None:
+    if isinstance(outcome(body), str):
+        return
+    told = refusals(body)
+    with patch.object(security_message, "MOST_REFUSALS", most):
+        read, bounded = decode(body), refusals(body)
+    events, rejected = cut(body, most)
+    assert (read.events, list(read.rejected)) == (events, rejected)
+    assert [one.where for one in bounded[:most]] == [one.where for one in told[:most]]
+    assert len(bounded) == min(len(told), most + 1)
 
 
 @pytest.mark.parametrize("path", fixtures("legacy/*Create.json"), ids=lambda path: path.stem)

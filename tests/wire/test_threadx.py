@@ -14,6 +14,7 @@ from fencepost.model.errors import DeviceError
 from fencepost.model.event import NetworkActivity, ProcessCreate, ProcessTerminate, Rejected, SecurityMessage
 from fencepost.model.instant import micros
 from fencepost.model.raw_event import RawEvent
+from fencepost.wire.body import MOST_REFUSALS, TOO_MANY
 from fencepost.wire.threadx import decode, infer_direction, rows
 
 SAMPLES = {path.stem: path.read_bytes() for path in fixtures("threadx/*.bin")}
@@ -371,6 +372,43 @@ def test_the_work_is_bounded_by_the_size_of_the_message_and_not_by_its_offsets(
     assert len(read.rejected) <= 3
     assert read.rejected[-1].reason == "names more than the message can hold; the rest is not read"
     assert len(list(rows(body))) <= len(body)
+
+
+def unnamed(count: int) -> list[Build]:
+    """Log records that do not say which file they are from, which refuses them."""
+    return [table(s0=("text", "m"))] * count
+
+
+LOG = table(s0=("text", "m"), s4=("text", "a.c"))
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_S31_as_many_refusals_as_may_be_are_told_and_the_rest_counts(more: int) -> None:
+    """One more, and what stands behind it is not read."""
+    records = [LOG, *unnamed(MOST_REFUSALS - 1 + more), LOG]
+    body = message(event(9, table()), event(7, table(s0=("tables", records))), event(4, table()))
+    read = decode(body)
+    assert len(refusals(body)) == MOST_REFUSALS + more
+    assert [len(getattr(told, "payload")) for told in read.events] == ([1] if more else [2, 0])  # noqa: B009
+    if more:
+        assert read.rejected[-1] == Rejected(f"events[1].logs[{MOST_REFUSALS}]", TOO_MANY)
+
+
+def test_S31_events_that_nothing_is_known_of_end_with_a_refusal_that_says_so() -> None:
+    body = message(*[event(9, table())] * (MOST_REFUSALS + 1), event(4, table()))
+    assert refusals(body)[-1] == Rejected(f"events[{MOST_REFUSALS}]", TOO_MANY)
+    assert len(refusals(body)) == MOST_REFUSALS + 1
+    assert decode(body).events == []
+
+
+def test_S31_neither_flows_nor_ports_of_the_other_kind_are_read_behind_the_last_refusal() -> None:
+    flows = network([table(s0=("struct", bytes(8)))] * (MOST_REFUSALS + 1), [flow("::1", "::2")])
+    assert activity(decode(message(flows))).payload == []
+    hollow = event(7, table(s0=("tables", unnamed(MOST_REFUSALS))))
+    beyond = event(3, table(s0=("u32", 2**30), s1=("structs", [bytes(15) + b"\1" + pack("<HBx", 80, 0)])))
+    read = decode(message(hollow, beyond))
+    assert read.rejected[-1] == Rejected("events[1]", TOO_MANY)
+    assert [len(getattr(told, "payload")) for told in read.events] == [0, 0]  # noqa: B009
 
 
 def test_a_text_that_thousands_of_records_share_is_not_copied_out_of_proportion() -> None:

@@ -1,7 +1,6 @@
 """The service put together: journal, control store, detector, pipeline and door, from start to clean end."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -17,6 +16,7 @@ import uvloop
 from msgspec import Struct
 
 from fencepost import __version__
+from fencepost.app.memory import set_memory_aside, set_up_memory
 from fencepost.app.metrics import Metrics
 from fencepost.config.service import Settings
 from fencepost.model.errors import OperatorError, Problem
@@ -40,8 +40,6 @@ from fencepost.web.server import Binding, QuietServer, server_for
 STARTING = "fencepost"
 """Who makes the default group, in the audit."""
 BACKLOG = 2048
-YOUNG = (10_000, 20, 20)
-"""Objects until the collector of cycles looks at the youngest: a busy second makes many, and few cycles."""
 
 _log = logging.getLogger("fencepost")
 
@@ -59,6 +57,7 @@ def run(
     `listening` hears the port when messages are taken; `recalled` how far the journal has been read again
     at the start, and to where it goes. Raises OperatorError for what the operator must mend.
     """
+    set_up_memory()
     uvloop.run(_Run(settings, installation, listening, recalled).main())
 
 
@@ -133,8 +132,7 @@ class _Run:
     async def _serve(self, stores: _Stores, listener: socket.socket) -> None:
         began = time.monotonic()
         processor = await asyncio.to_thread(self._recover, stores)
-        gc.set_threshold(*YOUNG)
-        _set_memory_aside()
+        set_memory_aside()
         seconds = round(time.monotonic() - began, 3)
         _log.info("recovered", extra={"position": processor.position, "seconds": seconds})
         feed = Feed()
@@ -306,18 +304,8 @@ async def _shut(server: QuietServer, serving: "asyncio.Task[None]", feed: Feed) 
 
 def _snapshot_of(processor: Processor) -> Snapshot:
     snapshot = Snapshot(processor.position, mark_of(processor.latest), processor.detector.snapshot())
-    _set_memory_aside()
+    set_memory_aside()
     return snapshot
-
-
-def _set_memory_aside() -> None:
-    """
-    Spare what lives on from being looked through by the collector of cycles.
-
-    With 100,000 devices each such look would stop everything for 200 ms, and there is no cycle among them.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _stored(control: ControlStore) -> Mapping[str, int]:

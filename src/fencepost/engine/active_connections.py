@@ -6,9 +6,7 @@ from fencepost.engine.addresses import number_of_port
 from fencepost.engine.device import Device
 from fencepost.engine.ranges import ID_BITS, Range, hear
 from fencepost.engine.turn import Turn
-from fencepost.engine.windows import (
-    distinct,
-)
+from fencepost.engine.windows import distinct, singly
 from fencepost.model.event import (
     Connection,
     ConnectionCreate,
@@ -26,7 +24,7 @@ class ActiveConnections(Range):
 
     event_names = ("ConnectionCreate", "NetworkActivity")
     tally = staticmethod(distinct)
-    floor = staticmethod(distinct)
+    floor = staticmethod(singly(distinct))
 
     def judge(self, device: Device, event: AnyConnections, time: int, turn: Turn) -> bool:
         window = device.windows[self.index]

@@ -13,10 +13,12 @@ from fencepost.engine.windows import (
     PAM,
     PAM_OPERATION,
     POINT,
+    Floor,
     Window,
     attempts,
     certain_attempts,
     records,
+    singly,
 )
 from fencepost.model.event import (
     Event,
@@ -30,7 +32,7 @@ class FailedLogins(Range):
 
     event_names = ("Login",)
     tally = staticmethod(attempts)
-    floor = staticmethod(certain_attempts)
+    floor: Floor = staticmethod(certain_attempts)
 
     def judge(self, device: Device, event: Login, time: int, turn: Turn) -> bool:
         window = device.windows[self.index]
@@ -74,7 +76,7 @@ class FailedLoginRecords(FailedLogins):
     """Every failed record, for `count: records` (S12)."""
 
     tally = staticmethod(records)
-    floor = staticmethod(records)
+    floor = staticmethod(singly(records))
 
     def _unseen(self, window: Window, lo: int, hi: int, shared: int) -> int:
         return 0

@@ -20,6 +20,7 @@ from fencepost.engine.windows import (
     NEVER,
     POINT,
     SLACK,
+    Floor,
     Tally,
     Watch,
     Window,
@@ -52,7 +53,7 @@ class Range:
     event_names: tuple[str, ...]
     judge: Judge
     tally: Tally
-    floor: Tally
+    floor: Floor
 
     def __init__(self, rule: TimeWindowRule, index: int, delay: int) -> None:
         self.rule = rule

@@ -41,6 +41,9 @@ Span = tuple[int, int, int, int, int]
 Tally = Callable[["array[int]", int, int], int]
 """Counts the occurrences among the entries [lo, hi), both even."""
 
+Floor = Callable[["array[int]", int], list[int]]
+"""Counts, for each chunk of points among the entries [0, stop), what it adds for certain to those before."""
+
 
 class Watch:
     """
@@ -207,7 +210,7 @@ class Window(_Numbers):
         """Return how many points are older than a moment."""
         return bisect_left(self[::2], time)
 
-    def condense(self, points: int, tally: Tally, floor: Tally) -> None:
+    def condense(self, points: int, tally: Tally, floor: Floor) -> None:
         """
         Turn the oldest points into spans.
 
@@ -216,15 +219,14 @@ class Window(_Numbers):
         """
         stop = points * POINT
         spans = array("q") if self.spans is None else self.spans
-        for start in range(0, stop, CHUNK * POINT):
-            end = min(stop, start + CHUNK * POINT)
+        for (start, end), fewest in zip(_chunks(stop), floor(self, stop), strict=True):
             shared = any(self[index] < 0 for index in range(start + 1, end, POINT))
-            fewest, most = floor(self, start, end), tally(self, start, end)
+            most = tally(self, start, end)
             spans.extend((self[start], self[end - POINT], -fewest if shared else fewest, most, 0))
         del self[:stop]
         self.spans, self.merged = spans or None, self.merged or stop > 0
 
-    def halve(self, now: int, width: int, tally: Tally, floor: Tally) -> None:
+    def halve(self, now: int, width: int, tally: Tally, floor: Floor) -> None:
         """Make room in a full window: the older half of its points, then some of its spans, are merged."""
         points = len(self) // POINT // 2 // CHUNK * CHUNK
         if points:
@@ -267,6 +269,16 @@ def _joined(one: Span, other: Span) -> Span:
     return first, last, one[2] + other[2], most, 0
 
 
+def _chunks(stop: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, stop, CHUNK * POINT):
+        yield start, min(stop, start + CHUNK * POINT)
+
+
+def singly(tally: Tally) -> Floor:
+    """Return the floor of what adds up: each chunk counted on its own."""
+    return lambda entries, stop: [tally(entries, start, end) for start, end in _chunks(stop)]
+
+
 def distinct(entries: "array[int]", lo: int, hi: int) -> int:
     """Count distinct connections: a negative key carries its connection above the lowest 22 bits."""
     return len({key if key >= 0 else key >> 22 for key in entries[lo + 1 : hi : 2]})
@@ -279,23 +291,25 @@ def records(entries: "array[int]", lo: int, hi: int) -> int:
 
 def attempts(entries: "array[int]", lo: int, hi: int) -> int:
     """Count sign-in attempts: a login record that repeats a PAM record among the entries is none."""
-    return _attempts(entries, lo, lo, hi)
+    return sum(1 for _ in _attempts(entries, lo, hi))
 
 
-def certain_attempts(entries: "array[int]", lo: int, hi: int) -> int:
-    """Count the attempts that no earlier entry, wherever it stands, can have counted already."""
-    return _attempts(entries, 0, lo, hi)
+def certain_attempts(entries: "array[int]", stop: int) -> list[int]:
+    """Count by chunk the attempts that no earlier entry, wherever it stands, can have counted already."""
+    counts = [0 for _ in _chunks(stop)]
+    for place in _attempts(entries, 0, stop):
+        counts[place // (CHUNK * POINT)] += 1
+    return counts
 
 
-def _attempts(entries: "array[int]", known: int, lo: int, hi: int) -> int:
+def _attempts(entries: "array[int]", lo: int, hi: int) -> Iterator[int]:
+    """Yield the places of the entries that are attempts of their own."""
     latest: dict[int, int] = {}
-    number = 0
-    for index in range(known, hi, POINT):
+    for index in range(lo, hi, POINT):
         time, key = entries[index], entries[index + 1]
         attempt, kind = key >> 32, key >> 30 & 3
         if kind == PAM and attempt:
             latest[attempt] = time
         elif kind == LOGIN and attempt in latest and time - latest[attempt] <= PAIRING:
             continue
-        number += index >= lo
-    return number
+        yield index
