@@ -177,12 +177,9 @@ def throughput(service: Service, batches: Sequence[tuple[str, list[bytes]]]) -> 
     }
 
 
-def delays(
-    service: Service, batches: Sequence[tuple[str, list[bytes]]], rate: float, seconds: float
-) -> dict[str, float]:
+def delays(service: Service, batches: Sequence[tuple[str, list[bytes]]], rate: float) -> dict[str, float]:
     """Return how long it takes from an answer of 202 until the alert is in `GET /v1/alerts`, under load."""
-    count = int(rate * seconds / BATCH)
-    requests = requests_for(service.target, (list(batches) * (1 + count // len(batches)))[:count])
+    requests = requests_for(service.target, batches)
     seen: list[float] = []
     ended = threading.Event()
     prober = threading.Thread(target=_probe, args=(service, seen, ended))
@@ -192,7 +189,7 @@ def delays(
     prober.join()
     _refuse_failures(sent)
     return {
-        "messages_per_second": round(count * BATCH / sent.seconds),
+        "messages_per_second": round(len(batches) * BATCH / sent.seconds),
         "probes": len(seen),
         "alert_visible_p50_ms": _ms(seen, 0.5),
         "alert_visible_p99_ms": _ms(seen, 0.99),
@@ -275,14 +272,16 @@ def _ms(values: Sequence[float], share: float) -> float:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     now = datetime.now(UTC)
+    paced = int(arguments.rate * arguments.seconds)
     senders = generate(
-        int(arguments.messages * 1.15) + SENDERS * BATCH,
+        int((arguments.messages + paced) * 1.15) + SENDERS * BATCH,
         devices=int(SENDERS / 0.44),
         groups=GROUPS,
         start=now - SPAN - timedelta(minutes=5),
         span=SPAN,
     )
-    batches = batches_of(senders)[: arguments.messages // BATCH]
+    stream = batches_of(senders)
+    batches, paced_batches = stream[: arguments.messages // BATCH], stream[arguments.messages // BATCH :]
     environment = {"FENCEPOST_CONTROL_URL": arguments.database} if arguments.database else {}
     report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
@@ -311,7 +310,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         report["throughput"] = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         report["resident_mb_loaded"] = round(service.resident())
         _say(arguments, f"delay at {arguments.rate:g} messages/s")
-        report["delay"] = delays(service, batches, arguments.rate, arguments.seconds)
+        report["delay"] = delays(service, paced_batches, arguments.rate)
         report["alerts"] = service.figure("fencepost_alerts_open")
         report["stop_seconds"] = round(service.stop(), 2)
     began = time.perf_counter()

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fencepost.model.event import Event
 from fencepost.model.outcome import Finding, Outcome, Possible
@@ -259,3 +260,18 @@ def test_S26_one_hostile_message_is_bounded_work(kind: str, order: str, high: in
     sent = message(*(told(at("10:00") + timedelta(milliseconds=place), place, kind) for place in places))
     lines_of(lambda: bench.deliver("d", sent, received_at="10:01"), most=5000 * number)
     assert len(bench.outcomes) <= 10 * number
+
+
+@pytest.mark.parametrize("kind", ["login", "flow", "occurrence"])
+def test_S26_one_hostile_event_costs_what_its_payloads_cost(kind: str) -> None:
+    """Thirteen thousand payloads fit into one event; each costs the same, however many there are."""
+    assert lines_of_crowds(kind, 13_000) <= 12 * lines_of_crowds(kind, 1_300)
+
+
+def lines_of_crowds(kind: str, number: int) -> int:
+    """Return the work for two events of so many payloads at one and the same moment."""
+    bench = Bench(group(rule_of(kind, high=3, **HOUR)))
+    payloads = [getattr(told(at("10:00"), place, kind), "payload") for place in range(number)]  # noqa: B009
+    crowd = replace(told(at("10:00"), 0, kind), payload=[one for (one,) in payloads])
+    sent = [message(replace(crowd, id=event_id)) for event_id in ("one", "two")]
+    return lines_of(lambda: [bench.detector.receive("d", one, at("10:01")) for one in sent])

@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,7 +23,7 @@ RULES = (active_connections(low=1), failed_logins(high=3), allowing("ConnectionT
 
 
 @pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[weakref.ref[Plan]]]:
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Plan]]:
     """Every plan that is made in the test, watched from aside."""
     made: list[weakref.ref[Plan]] = []
     initialise = Plan.__init__
@@ -34,7 +33,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[weakref.ref[Plan]]]:
         initialise(self, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Plan, "__init__", noted)
-    yield made
+    return made
 
 
 def alive(plans: list[weakref.ref[Plan]]) -> list[SecurityGroup]:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 
 from hypothesis import HealthCheck, Phase, given, note, settings
@@ -38,7 +39,7 @@ from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.instant import SECOND, moment
-from fencepost.model.outcome import Outcome
+from fencepost.model.outcome import Cleared, Finding, Outcome, Possible, Recovered
 from fencepost.model.rule import SecurityGroup, TimeWindowRule
 
 EXAMPLES = int(os.environ.get("FENCEPOST_EXAMPLES", "200"))
@@ -247,6 +248,61 @@ def test_S09_redelivery_does_not_matter(stream: Stream, random: Random) -> None:
 def test_S02_a_restart_changes_no_outcome(stream: Stream, cuts: set[int]) -> None:
     through = outcomes_of(stream.group, stream.deliveries, stream.until)
     assert outcomes_of(stream.group, stream.deliveries, stream.until, cuts.__contains__) == through
+
+
+def fleet(stream: Stream) -> Stream:
+    """Return the stream with four devices in the place of each, so that many fall due together."""
+    deliveries = tuple(
+        (f"{device_id}-{number}", message, received_at)
+        for device_id, message, received_at in stream.deliveries
+        for number in range(4)
+    )
+    return replace(stream, deliveries=deliveries)
+
+
+def parts_of(
+    stream: Stream, most: int | None, cut: Callable[[int], bool] = lambda number: False
+) -> list[list[list[Outcome]]]:
+    """Return what the time before each message brings, part by part; at a cut the engine starts anew."""
+    detector, parts = Detector.build((stream.group,)), count()
+    steps: list[list[list[Outcome]]] = []
+    for device_id, message, received_at in (*stream.deliveries, ("", None, stream.until)):
+        steps.append([])
+        while (due := detector.next_wakeup()) is not None and due <= received_at:
+            steps[-1].append(detector.tick(received_at, most))
+            if cut(next(parts)):
+                detector = Detector.build((stream.group,), detector.snapshot())
+        if message is not None:
+            detector.receive(device_id, message, received_at)
+    return steps
+
+
+@thorough
+@given(streams(minimums=True, delays=True), st.integers(1, 5))
+def test_S05_time_that_passes_in_parts_brings_what_it_brings_at_once(stream: Stream, most: int) -> None:
+    """The same outcomes of each device in the same order; every call finds something, and none too many."""
+    stream = fleet(stream)
+    for whole, parts in zip(parts_of(stream, None), parts_of(stream, most), strict=True):
+        outcomes = [outcome for part in parts for outcome in part]
+        assert len(whole) <= 1
+        assert sorted(outcomes, key=_device) == [outcome for part in whole for outcome in part]
+        assert all(len({_device(outcome) for outcome in part}) <= most for part in parts)
+
+
+def _device(outcome: Outcome) -> str:
+    assert isinstance(outcome, Finding | Recovered | Cleared | Possible)
+    return outcome.device_id
+
+
+@thorough
+@given(streams(minimums=True, delays=True), st.integers(1, 5), st.booleans(), st.sets(st.integers(0, 40)))
+def test_S30_a_restart_between_two_parts_changes_none_of_them(
+    stream: Stream, most: int, always: bool, cuts: set[int]
+) -> None:
+    """A tick in the journal judges the same devices whenever it is replayed."""
+    stream = fleet(stream)
+    through = parts_of(stream, most)
+    assert parts_of(stream, most, lambda number: always or number in cuts) == through
 
 
 @thorough

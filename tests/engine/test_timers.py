@@ -26,6 +26,7 @@ def go_on(device: Device, since: int) -> None:
 
 
 def queue(**since: int) -> tuple[Timers, dict[str, Device]]:
+    """Devices of these ids, put into the queue one after the other."""
     devices = {device_id: waiting(at) for device_id, at in since.items()}
     timers = Timers(devices)
     for device_id, device in devices.items():
@@ -78,19 +79,9 @@ def test_the_moment_told_is_one_at_which_somebody_is_taken() -> None:
 def test_the_order_is_what_the_devices_wait_for_and_not_when_they_were_put() -> None:
     """Nothing of the queue is in a snapshot; anew from the devices it must be the same (S02)."""
     timers, devices = queue(a=0, b=1, c=2, d=3)
-    for device_id, since in (("a", 3), ("b", 2), ("c", 2)):
-        go_on(devices[device_id], since * SECOND)
+    for device_id, since in (("a", 30), ("b", 20), ("c", 20)):
+        go_on(devices[device_id], since)
         timers.schedule(device_id, devices[device_id])
-    for device in (anew := {device_id: waiting(_since(one)) for device_id, one in devices.items()}).values():
-        device.timer = 0
-    fresh = Timers(anew)
-    for device_id, device in reversed(anew.items()):
-        fresh.schedule(device_id, device)
-    late = WAIT + 9 * SECOND
-    order = [taken(timers, late, most=1) for _ in devices]
-    assert order == [["d"], ["b"], ["c"], ["a"]]
-    assert [taken(fresh, late, most=1) for _ in devices] == order
-
-
-def _since(device: Device) -> int:
-    return device.due() - WAIT
+    fresh, _ = queue(d=3, c=20, b=20, a=30)
+    for one in (timers, fresh):
+        assert [taken(one, WAIT + 30, most=1) for _ in devices] == [["d"], ["b"], ["c"], ["a"]]

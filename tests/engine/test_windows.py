@@ -79,6 +79,19 @@ def test_a_point_that_is_there_already_is_not_taken_again(entries: list[Point]) 
     assert len(pairs(window)) == len(entries)
 
 
+@given(points("connections"), TIMES, st.lists(OCCURRENCE_KEYS | FLOW_KEYS, min_size=1, max_size=30))
+def test_points_of_one_moment_are_put_together_as_they_are_one_by_one(
+    entries: list[Point], moment: int, keys: list[int]
+) -> None:
+    """Also those that are there already, in the window or twice among the keys."""
+    singly_put, together = filled(entries), filled(entries)
+    keys += [key for _, key in entries[:3]]
+    fresh = [singly_put.put(moment, key) for key in keys]
+    assert together.put_all(moment, keys) is any(fresh)
+    assert together == singly_put
+    assert not together.put_all(moment, keys)
+
+
 def test_a_span_is_known_by_its_end_and_the_event_that_stated_it() -> None:
     """Another event may state the same interval."""
     window = Window(0)

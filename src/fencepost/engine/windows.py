@@ -136,9 +136,10 @@ class Window(_Numbers):
         """Put points of one moment where they belong; returns False if all are there already."""
         if len(keys) == 1:
             return self.put(time, keys[0])
-        times = self[::2] if self and self[-2] >= time else self[:0]
-        begin = bisect_left(times, time) * POINT if times else len(self)
-        end = bisect_right(times, time) * POINT if times else len(self)
+        begin = end = len(self)
+        if self and self[-2] >= time:
+            times = self[::2]
+            begin, end = bisect_left(times, time) * POINT, bisect_right(times, time) * POINT
         known = self[begin + 1 : end : POINT]
         merged = sorted({*known, *keys})
         if len(merged) == len(known):

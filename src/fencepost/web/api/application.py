@@ -61,9 +61,10 @@ def application(service: Service) -> Litestar:
 
 async def _name_all_methods(message: Message, scope: Scope) -> None:
     """Litestar answers OPTIONS with the methods of the path's first handler only."""
-    if message["type"] == "http.response.start" and scope.get("method") == "OPTIONS":
+    path = scope.get("path_template")  # there is none where nothing is known by the path
+    if message["type"] == "http.response.start" and scope.get("method") == "OPTIONS" and path is not None:
         routes = (one for one in scope["litestar_app"].routes if isinstance(one, HTTPRoute))
-        methods = (one.methods for one in routes if one.path_format == scope["path_template"])
+        methods = (one.methods for one in routes if one.path_format == path)
         MutableScopeHeaders(message)["Allow"] = ", ".join(sorted(set().union(*methods)))
 
 
