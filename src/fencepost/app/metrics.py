@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from fencepost.model.errors import FencepostError
 from fencepost.service.pipeline import Pipeline
 from fencepost.web.api.service import Counters
+from fencepost.web.server import Traffic
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 FRESH = 10.0
@@ -38,7 +39,17 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
-        self._registry.register(_Figures(counters, pipeline, stored, set_back, damages))
+        self._figures = _Figures(counters, pipeline, stored, set_back, damages)
+        self._registry.register(self._figures)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the server has seen of connections; set when there is one."""
+        return self._figures.traffic
+
+    @traffic.setter
+    def traffic(self, traffic: Traffic) -> None:
+        self._figures.traffic = traffic
 
     def exposition(self) -> tuple[bytes, str]:
         """Return all figures as text, and its media type."""
@@ -59,6 +70,7 @@ class _Figures(Collector):
         self._stored = stored
         self._set_back = set_back
         self._damages = damages
+        self.traffic = Traffic()
         self._known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
 
     def collect(self) -> Iterator[Metric]:
@@ -82,6 +94,16 @@ class _Figures(Collector):
         for reason in ("unknown_devices", "unauthorized", "too_large", "timeouts", "busy"):
             refused.add_metric([reason], getattr(counters, reason))
         yield refused
+        traffic = self.traffic
+        yield GaugeMetricFamily("fencepost_connections", "Connections that are open.", value=traffic.open)
+        turned_away = CounterMetricFamily(
+            "fencepost_refused_connections",
+            "Connections that were closed by us, by reason.",
+            labels=["reason"],
+        )
+        for reason in ("refused", "handshakes", "malformed", "late"):
+            turned_away.add_metric([reason], getattr(traffic, reason))
+        yield turned_away
 
     def _of_the_pipeline(self) -> Iterator[Metric]:
         pipeline = self._pipeline

@@ -35,7 +35,7 @@ from fencepost.store.journal.journal import Journal
 from fencepost.store.snapshots import Snapshot, Snapshots
 from fencepost.web.api.application import application
 from fencepost.web.api.service import Counters, Limits, Service, Tokens
-from fencepost.web.server import Binding, QuietServer, server_for
+from fencepost.web.server import Binding, QuietServer, raise_descriptor_limit, server_for
 
 STARTING = "fencepost"
 """Who makes the default group, in the audit."""
@@ -90,6 +90,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
+        raise_descriptor_limit(self._settings.http.max_connections)
         _refuse_unusable(self._binding())
         with _bound(self._settings) as listener:
             try:
@@ -194,6 +195,7 @@ class _Run:
     ) -> None:
         commands = Commands(pipeline, self._clock.now, self._settings.ingest.server_addresses)
         server = server_for(application(self._service(pipeline, commands, stores)), self._binding())
+        self._metrics.traffic = server.traffic
         ending = asyncio.create_task(self._ending.wait())
         adopting = asyncio.create_task(commands.adopt_server_addresses(STARTING))
         await asyncio.wait({adopting, ending, working}, return_when=asyncio.FIRST_COMPLETED)
