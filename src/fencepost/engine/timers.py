@@ -35,11 +35,12 @@ class Timers:
         while self._queue:
             due, device_id = self._queue[0]
             device = self._devices.get(device_id)
-            is_waiting = device is not None and device.timer == due
-            if device is not None and is_waiting and device.due() == due:
+            if device is None or device.timer != due:
+                heapq.heappop(self._queue)
+            elif device.due() == due:
                 return due
-            heapq.heappop(self._queue)
-            if device is not None and is_waiting:
+            else:
+                heapq.heappop(self._queue)
                 device.timer = 0
                 self.schedule(device_id, device)
         return NEVER
