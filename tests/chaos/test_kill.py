@@ -19,7 +19,7 @@ ROUNDS = int(os.environ.get("FENCEPOST_TEST_ROUNDS", "4"))
 def test_S30_kill_9_at_random_instants_loses_nothing_acknowledged_and_doubles_no_alert(
     tmp_path: Path,
 ) -> None:
-    said = script(devices=8, messages=150 * ROUNDS)
+    said = script(devices=8, messages=60 * ROUNDS)
     serving = Serving(tmp_path / "data", snapshot_entries="500", log_level="warning")
     put_rules(serving)
     total = sum(map(len, said.values()))
