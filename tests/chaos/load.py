@@ -33,14 +33,14 @@ BATCH = 10
 def script(devices: int, messages: int) -> dict[str, list[bytes]]:
     """Return what each device will say: bursts of failed logins with pauses, calls and processes, some not allowed."""
     start = datetime.now(UTC) - timedelta(minutes=30)
+    step = min(timedelta(seconds=2), timedelta(minutes=25) / messages)  # never ahead of the receipt
     return {
-        f"dev-{number}": [message(*_events(number, index, start)) for index in range(messages)]
+        f"dev-{number}": [message(*_events(number, index, start + step * index)) for index in range(messages)]
         for number in range(devices)
     }
 
 
-def _events(number: int, index: int, start: datetime) -> Iterator[dict[str, Any]]:
-    at = start + timedelta(seconds=2 * index)
+def _events(number: int, index: int, at: datetime) -> Iterator[dict[str, Any]]:
     yield process("/usr/bin/agent" if index % 9 else f"/opt/strange-{index % 4}", at)
     yield call(f"198.51.100.{index % 200}" if index % 11 else f"203.0.113.{number}", at)
     if index // 40 % 2 == 0:
