@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import platform
-import shutil
 import signal
 import statistics
 import subprocess
@@ -342,11 +341,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None, help="where the data goes; a temporary folder")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="fencepost-bench-", dir=arguments.folder))
-    try:
-        report = measure(arguments, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix="fencepost-bench-", dir=arguments.folder, ignore_cleanup_errors=True
+    ) as folder:
+        report = measure(arguments, Path(folder))
     print(json.dumps(report, indent=None if arguments.json else 2))
 
 

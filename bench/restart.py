@@ -112,11 +112,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="fencepost-bench-"))
-    try:
-        report = measure(arguments, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="fencepost-bench-", ignore_cleanup_errors=True) as folder:
+        report = measure(arguments, Path(folder))
     print(json.dumps(report, indent=None if arguments.json else 2))
 
 

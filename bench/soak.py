@@ -9,7 +9,6 @@ between the end of the warm-up, in which each device sends twice, and the end.
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -123,11 +122,8 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=2, help="rounds of all devices that are not counted")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="fencepost-soak-"))
-    try:
-        report = soak(arguments, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="fencepost-soak-", ignore_cleanup_errors=True) as folder:
+        report = soak(arguments, Path(folder))
     print(json.dumps(report, indent=None if arguments.json else 2))
 
 

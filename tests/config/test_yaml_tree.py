@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fencepost.config.yaml_tree import MAXIMUM_BYTES, join, parse_tree
+from fencepost.config.text_file import MAXIMUM_BYTES
+from fencepost.config.yaml_tree import join, parse_tree
 from fencepost.model.errors import OperatorError, Problem
 
 

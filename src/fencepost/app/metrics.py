@@ -19,8 +19,13 @@ FRESH = 10.0
 """Seconds for which numbers that cost a query are not asked for again."""
 
 
-class Metrics:
-    """All figures of one service; `delay` is a histogram to be fed, in seconds."""
+class Metrics(Collector):
+    """
+    All figures of one service.
+
+    `delay` is a histogram to be fed, in seconds; `traffic` is what the server has seen of connections, set
+    when there is one.
+    """
 
     def __init__(
         self,
@@ -31,6 +36,13 @@ class Metrics:
         set_back: Callable[[], float],
         damages: int,
     ) -> None:
+        self.traffic = Traffic()
+        self._counters = counters
+        self._pipeline = pipeline
+        self._stored = stored
+        self._set_back = set_back
+        self._damages = damages
+        self._known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self.delay = Histogram(
@@ -39,39 +51,11 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
-        self._figures = _Figures(counters, pipeline, stored, set_back, damages)
-        self._registry.register(self._figures)
-
-    @property
-    def traffic(self) -> Traffic:
-        """What the server has seen of connections; set when there is one."""
-        return self._figures.traffic
-
-    @traffic.setter
-    def traffic(self, traffic: Traffic) -> None:
-        self._figures.traffic = traffic
+        self._registry.register(self)
 
     def exposition(self) -> tuple[bytes, str]:
         """Return all figures as text, and its media type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
-
-
-class _Figures(Collector):
-    def __init__(
-        self,
-        counters: Counters,
-        pipeline: Pipeline,
-        stored: Callable[[], Mapping[str, int]],
-        set_back: Callable[[], float],
-        damages: int,
-    ) -> None:
-        self._counters = counters
-        self._pipeline = pipeline
-        self._stored = stored
-        self._set_back = set_back
-        self._damages = damages
-        self.traffic = Traffic()
-        self._known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
 
     def collect(self) -> Iterator[Metric]:
         yield from self._of_the_door()

@@ -49,13 +49,13 @@ def run(
     installation: Installation,
     *,
     listening: Callable[[int], None],
-    recalled: Callable[[int, int], None] = lambda _position, _last: None,
+    recalled: Callable[[int], None] = lambda _: None,
 ) -> None:
     """
     Serve until SIGTERM or SIGINT.
 
     `listening` hears the port when messages are taken; `recalled` how far the journal has been read again
-    at the start, and to where it goes. Raises OperatorError for what the operator must mend.
+    at the start. Raises OperatorError for what the operator must mend.
     """
     set_up_memory()
     uvloop.run(_Run(settings, installation, listening, recalled).main())
@@ -75,7 +75,7 @@ class _Run:
         settings: Settings,
         installation: Installation,
         listening: Callable[[int], None],
-        recalled: Callable[[int, int], None],
+        recalled: Callable[[int], None],
     ) -> None:
         self._settings = settings
         self._installation = installation
@@ -156,14 +156,13 @@ class _Run:
             await pipeline.close()
 
     def _recover(self, stores: _Stores) -> Processor:
-        last = stores.journal.last_position
         return recover(
             stores.journal,
             stores.control,
             stores.snapshots.newest(self._patience.until_done(stores.control.position)),
             now=self._clock.now(),
             patience=self._patience,
-            progress=lambda position: self._recalled(position, last),
+            progress=self._recalled,
         )
 
     def _pipeline(self, processor: Processor, feed: Feed, stores: _Stores) -> Pipeline:

@@ -42,7 +42,7 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
     with progress("reading the journal", None) as step:
         read = 0
 
-        def recalled(position: int, _last: int) -> None:
+        def recalled(position: int) -> None:
             nonlocal read
             step(position - read)
             read = position

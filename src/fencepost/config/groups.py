@@ -13,7 +13,8 @@ from fencepost.config.group_section import read_groups
 from fencepost.config.place import Place
 from fencepost.config.rule_tests import RuleTest
 from fencepost.config.test_section import read_tests
-from fencepost.config.yaml_tree import MAXIMUM_BYTES, Tree, join, parse_tree
+from fencepost.config.text_file import read_text
+from fencepost.config.yaml_tree import Tree, join, parse_tree
 from fencepost.model.address import parse_entry
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.rule import DEFAULT_GROUP, SecurityGroup
@@ -39,7 +40,7 @@ class GroupsFile(Struct, frozen=True, kw_only=True):
 
 def load_groups(path: Path) -> GroupsFile:
     """Read a groups file; raises OperatorError with all problems that it has."""
-    return parse_groups(_text_of(path), str(path))
+    return parse_groups(read_text(path), str(path))
 
 
 def parse_groups(text: str, file: str) -> GroupsFile:
@@ -85,28 +86,3 @@ def _warnings(groups: tuple[SecurityGroup, ...], tree: Tree) -> tuple[Problem, .
     paths = {group.name: join("groups", group.name) for group in groups}
     found = map(tree.located, advice_on(groups, paths))
     return tuple(sorted(found, key=lambda problem: problem.line))
-
-
-def _text_of(path: Path) -> str:
-    """Return the text of a file of bounded size; whatever keeps it from being read is the operator's to mend."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAXIMUM_BYTES + 1)
-    except FileNotFoundError:
-        raise _unreadable(path, "there is no such file") from None
-    except IsADirectoryError:
-        raise _unreadable(path, "this is a folder: name a file in it") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise _unreadable(path, f"the file cannot be read: {reason}") from error
-    if len(content) > MAXIMUM_BYTES:
-        raise _unreadable(path, f"the file is larger than {MAXIMUM_BYTES} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _unreadable(path, "the file is not UTF-8: save it in that encoding", line) from error
-
-
-def _unreadable(path: Path, reason: str, line: int = 0) -> OperatorError:
-    return OperatorError([Problem("", reason, str(path), line)])

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 import yaml
 from msgspec import Struct, structs
 
+from fencepost.config.text_file import MAXIMUM_BYTES
 from fencepost.model.errors import OperatorError, Problem
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-MAXIMUM_BYTES = 1_000_000
 MAXIMUM_DEPTH = 32
 MAXIMUM_NODES = 200_000
 

@@ -23,8 +23,7 @@ class RunningClock:
     def now(self) -> datetime:
         """Return the time, aware UTC, never before one that was returned earlier."""
         at = self._monotonic()
-        ours = self._latest + timedelta(seconds=max(0.0, at - self._at))
-        wall = self._wall()
+        ours, wall = self._ours(at), self._wall()
         behind = ours - wall
         # within the slip the wall is steered, not set: wait for it rather than run ahead of it
         self._latest = max(wall, self._latest) if behind <= SLIP else ours
@@ -33,5 +32,8 @@ class RunningClock:
 
     def set_back(self) -> timedelta | None:
         """Return by how much the wall clock has been set back, None if it agrees."""
-        behind = self.now() - self._wall()
+        behind = self._ours(self._monotonic()) - self._wall()
         return behind if behind > SLIP else None
+
+    def _ours(self, at: float) -> datetime:
+        return self._latest + timedelta(seconds=max(0.0, at - self._at))

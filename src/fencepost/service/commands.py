@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Literal, get_args
 
 from msgspec import structs
 
-from fencepost.model.alert import Action
 from fencepost.model.entry import AlertActed, DeviceAssigned, GroupDeleted, GroupPut
 from fencepost.model.errors import FencepostError, OperatorError, Problem
 from fencepost.model.rule import DEFAULT_GROUP, SecurityGroup, problems_of_group
 from fencepost.service.pipeline import Pipeline
 
 LONGEST_NAME = 128
-BY_HAND: tuple[Action, ...] = ("start", "resolve", "dismiss", "activate")
+ByHand = Literal["start", "resolve", "dismiss", "activate"]
+BY_HAND: tuple[ByHand, ...] = get_args(ByHand)
 """The actions of the table of transitions that a person may take."""
 
 
@@ -50,10 +51,13 @@ class Commands:
 
     def group(self, name: str) -> SecurityGroup:
         """Return a group by its name, without case; raises Missing."""
-        group = next((one for one in self.groups() if one.name.casefold() == name.casefold()), None)
+        group = self._named(name)
         if group is None:
             raise Missing(f"there is no group {name!r}")
         return group
+
+    def _named(self, name: str) -> SecurityGroup | None:
+        return next((one for one in self.groups() if one.name.casefold() == name.casefold()), None)
 
     async def put_group(
         self, draft: SecurityGroup, actor: str, *, version: int | None = None
@@ -69,7 +73,7 @@ class Commands:
         if problems:
             raise OperatorError(structs.replace(one, path=one.path.removeprefix(".")) for one in problems)
         async with self._turn:
-            known = next((one for one in self.groups() if one.name.casefold() == draft.name.casefold()), None)
+            known = self._named(draft.name)
             if version is not None and version != (known.version if known is not None else 0):
                 raise Outdated(f"the group {draft.name} has been changed meanwhile: read it again")
             made = structs.replace(
@@ -98,7 +102,7 @@ class Commands:
         async with self._turn:
             await self._pipeline.carry_out(DeviceAssigned(device_id, tag, self._clock(), actor))
 
-    async def act(self, alert_id: str, action: Action, actor: str, comment: str | None) -> None:
+    async def act(self, alert_id: str, action: ByHand, actor: str, comment: str | None) -> None:
         """Move an alert by hand (S21); raises OperatorError where its state does not allow it."""
         await self._pipeline.carry_out(AlertActed(alert_id, action, self._clock(), actor, comment))
 

@@ -11,11 +11,10 @@ LISTENERS = 1000
 
 
 class Listener:
-    """One who listens: `changes` yields alerts with their positions, None when it was cut off."""
+    """One who listens: `changes` yields alerts with their positions, then None when it is cut off."""
 
     def __init__(self) -> None:
         self.changes: asyncio.Queue[tuple[Alert, int] | None] = asyncio.Queue(ROOM + 1)
-        self.cut_off = False
 
 
 class Feed:
@@ -52,6 +51,5 @@ class Feed:
             self._cut_off(listener)
 
     def _cut_off(self, listener: Listener) -> None:
-        listener.cut_off = True
         self.leave(listener)
         listener.changes.put_nowait(None)

@@ -29,9 +29,9 @@ from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
 from fencepost.model.record import ENGINE, AlertChange, AuditRecord, Changes, Notice, Step
 from fencepost.model.rule import SecurityGroup
+from fencepost.service.device_records import records_of
 from fencepost.service.judge import Judged
 from fencepost.service.ports import AlertStore
-from fencepost.service.roll import records_of
 from fencepost.service.tallies import Tallies, refusals_of
 
 SHOWN = 100
@@ -238,7 +238,9 @@ class _Commit:
             )
         )
 
-    def _edit(self, position: int, entry: Entry) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    def _edit(
+        self, position: int, entry: GroupPut | GroupDeleted | DeviceAssigned
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         match entry:
             case GroupPut():
                 before = self._groups.get(entry.group.name.casefold())
@@ -257,8 +259,6 @@ class _Commit:
                 self._tags[entry.device_id] = entry.tag
                 known_before = None if before_tag is UNSET else {"SecurityGroup": before_tag}
                 return known_before, {"SecurityGroup": entry.tag}
-            case _:
-                return None, None
 
 
 def time_of(entry: Entry) -> datetime:

@@ -93,8 +93,7 @@ class Pipeline:
     Takes entries, makes them durable, and lets the processor do the rest.
 
     `clock` gives receive times, aware UTC. `delayed` hears for each commit the seconds since the oldest of its
-    items was submitted. `commits` is to be set before anything is submitted: its
-    callback is `committed`.
+    items was submitted. `commits` is to be set before anything is submitted: its callback is `committed`.
     """
 
     commits: Commits
@@ -135,17 +134,17 @@ class Pipeline:
     def waiting_entries(self) -> int:
         return len(self._queue)
 
-    async def submit(self, items: Sequence[Item], *, patience: float = PATIENCE) -> int:
+    async def submit(self, items: Sequence[Item], *, patience: float | None = None) -> int:
         """
         Return the position of the first of the items when all are on disk: now they may be acknowledged.
 
         The items of a call are of one device, or of none. Raises Busy where there is no room within
-        `patience` seconds, on the disk or behind it; then none of them is kept.
+        `patience` seconds (None: the usual), on the disk or behind it; then none of them is kept.
         """
         if self._is_closing:
             raise Busy("the service ends", 5)
         load = _Load(getattr(items[0].entry, "device_id", ""), sum(item.size for item in items))
-        await self._wait_for_room(load, patience)
+        await self._wait_for_room(load, PATIENCE if patience is None else patience)
         self._take(load)
         return await asyncio.shield(self._append(items, load))
 

@@ -22,7 +22,6 @@ from fencepost.service.ports import AlertStore
 class Processed(Struct, frozen=True):
     """What came of some entries: changed alerts with their positions, and actions that are not allowed."""
 
-    position: int
     alerts: list[tuple[Alert, int]]
     refused: dict[int, OperatorError]
 
@@ -32,8 +31,8 @@ class Processor:
     A detector and a control store that go forward together.
 
     `position` is that of the last entry judged and committed, `latest` that entry, if one has been. While
-    `is_settled` is False the detector knows more than the store, and no snapshot may be taken. `quarantined` counts what could not be
-    decoded, `faults` what a fault of ours kept from being judged, since the start.
+    `is_settled` is False the detector knows more than the store, and no snapshot may be taken. `quarantined`
+    counts what could not be decoded, `faults` what a fault of ours kept from being judged, since the start.
     """
 
     def __init__(self, detector: Detector, store: AlertStore, *, position: int, patience: Patience) -> None:
@@ -74,4 +73,4 @@ class Processor:
         self.position, self.latest, self.is_settled = changes.position, entries[-1][0], True
         self.quarantined += len(changes.quarantined)
         self.faults += sum(one.reason == INTERNAL for one in changes.quarantined)
-        return Processed(changes.position, changes.alerts, refused)
+        return Processed(changes.alerts, refused)

@@ -44,8 +44,8 @@ def recover(
 
     `snapshots` are those that are not ahead of the store, the newest first; one of another history is not
     used. Entries that the store has committed are judged once more for the detector's sake only; the others
-    are committed. `progress`
-    hears the positions, `now` is when the service starts. Raises Stopped when the service is to end first.
+    are committed. `progress` hears the positions, `now` is when the service starts. Raises Stopped when the
+    service is to end first.
     """
     committed = patience.until_done(store.position)
     detector, begin = _detector(snapshots, journal)

@@ -14,6 +14,8 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
+from fencepost.store.folders import make_folder, sync_folder
+
 KEPT = 2
 SUFFIX = ".snapshot"
 PART = ".part"
@@ -38,7 +40,7 @@ class Snapshots:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         for unfinished in folder.glob(f"*{PART}"):
             unfinished.unlink(missing_ok=True)
 
@@ -53,7 +55,7 @@ class Snapshots:
         except OSError:
             part.unlink(missing_ok=True)  # a disk that is full must not become fuller
             raise
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         for old in self._paths()[KEPT:]:
             old.unlink(missing_ok=True)
 
@@ -96,11 +98,3 @@ def _checked(content: bytes) -> bytes:
     if content[: len(MAGIC)] != MAGIC or crc32(body) != int.from_bytes(content[len(MAGIC) : HEAD], "big"):
         raise ValueError("the checksum does not match")
     return body
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

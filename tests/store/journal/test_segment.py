@@ -9,11 +9,11 @@ from tests.store.journal.material import START
 
 from fencepost.model.errors import OperatorError
 from fencepost.model.instant import micros
+from fencepost.store.folders import make_folder
 from fencepost.store.journal.segment import (
     HEADER_SIZE,
     SegmentHeader,
     create,
-    make_folder,
     new_header,
     parse_header,
     path_of,

@@ -80,6 +80,7 @@ def test_S21_the_life_of_an_alert_by_hand_with_its_history(serving: Serving) -> 
         ("resolve", "InProgress", "Resolved", "token/administrator"),
     ]
     assert resolved["history"][2]["comment"] == "the vendor's update"
+    assert act(serving, alert, "activate", comment="x" * 2001).status_code == 400, "it is not cut in silence"
     refused = act(serving, alert, "dismiss")
     assert refused.status_code == 409
     assert refused.json()["detail"] == "an alert that is Resolved cannot dismiss"

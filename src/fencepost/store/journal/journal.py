@@ -10,11 +10,12 @@ from threading import Lock
 
 from fencepost.model.entry import Entry
 from fencepost.model.errors import OperatorError, Problem
+from fencepost.store.folders import make_folder
 from fencepost.store.journal.damage import Damage, Gap
 from fencepost.store.journal.frame import pack
 from fencepost.store.journal.reading import Reading
 from fencepost.store.journal.recovery import Recovered, recover
-from fencepost.store.journal.segment import SegmentFile, create, make_folder, new_header
+from fencepost.store.journal.segment import SegmentFile, create, new_header
 
 SEAL_BYTES = 64 << 20
 SEAL_AGE = timedelta(hours=1)

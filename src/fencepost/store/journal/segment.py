@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.instant import micros
+from fencepost.store.folders import sync_folder
 from fencepost.store.journal.frame import MARK_SIZE
 
 MAGIC = b"FPjourna"
@@ -170,20 +171,3 @@ def _write(file: int, content: bytes, offset: int) -> int:
         written = os.pwrite(file, rest, offset)
         rest, offset = rest[written:], offset + written
     return offset
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter, and those it is in, so that they outlast a power cut."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on disk."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

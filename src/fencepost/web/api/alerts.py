@@ -2,11 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.params import Parameter
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from fencepost.model.alert import State
 from fencepost.model.alert_view import AlertView, view_of
@@ -14,7 +14,7 @@ from fencepost.model.catalog import Severity
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.page import AlertFilter
 from fencepost.model.record import AlertChange
-from fencepost.service.commands import Conflict, Missing
+from fencepost.service.commands import ByHand, Conflict, Missing
 from fencepost.web.api.access import actor_of, requires
 from fencepost.web.api.documented import After, Limit, problems_of
 from fencepost.web.api.service import Service
@@ -43,7 +43,7 @@ class AlertWithHistory(Struct, frozen=True):
 class Comment(Struct, frozen=True, forbid_unknown_fields=True):
     """Why somebody does something."""
 
-    comment: str | None = None
+    comment: Annotated[str, Meta(max_length=MOST_COMMENT)] | None = None
 
 
 @get(
@@ -113,7 +113,7 @@ async def get_alert(request: Request[Any, Any, Any], alert_id: str) -> AlertWith
 async def act_on_alert(
     request: Request[Any, Any, Any],
     alert_id: str,
-    action: Literal["start", "resolve", "dismiss", "activate"],
+    action: ByHand,
     data: Comment | None = None,
 ) -> AlertWithHistory:
     """
@@ -123,7 +123,7 @@ async def act_on_alert(
     """
     service: Service = request.app.state.service
     await _alert(service, alert_id)
-    comment = data.comment[:MOST_COMMENT] if data is not None and data.comment else None
+    comment = data.comment or None if data is not None else None
     try:
         await service.commands.act(alert_id, action, actor_of(request), comment)
     except OperatorError as error:

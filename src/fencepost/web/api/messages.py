@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from litestar import Request, post
@@ -191,8 +192,7 @@ async def _submit(service: Service, device_id: str, bodies: Sequence[bytes], sai
     try:
         for number, part in enumerate(_parts(items)):
             # what is kept in part must not be refused: it would come again as a whole
-            patience = {"patience": MOST_PATIENCE} if number else {}
-            await service.pipeline.submit(part, **patience)
+            await service.pipeline.submit(part, patience=MOST_PATIENCE if number else None)
     except Busy:
         service.counters.busy += 1
         raise
@@ -217,7 +217,7 @@ def _item(device_id: str, at: datetime, body: bytes, said: Said) -> Item:
 
 
 def _accepted(service: Service, said: Sequence[Said]) -> Accepted:
-    rejects = list(_rejects(said))
+    total = sum(1 if isinstance(one, DeviceError) else len(one.rejected) for one in said)
     turned_away = sum(isinstance(one, TooLarge) for one in said)
     unreadable = sum(isinstance(one, DeviceError) for one in said)
     events = sum(len(one.events) for one in said if isinstance(one, SecurityMessage))
@@ -226,14 +226,14 @@ def _accepted(service: Service, said: Sequence[Said]) -> Accepted:
     counters.events += events
     counters.too_large += turned_away
     counters.rejected_messages += unreadable - turned_away
-    counters.rejected_parts += len(rejects) - unreadable
+    counters.rejected_parts += total - unreadable
     return Accepted(
         messages=len(said) - turned_away,
         events=events,
         quarantined=unreadable - turned_away,
         turned_away=turned_away,
-        rejects=tuple(rejects[:LISTED]),
-        rejects_total=len(rejects),
+        rejects=tuple(islice(_rejects(said), LISTED)),
+        rejects_total=total,
     )
 
 

@@ -78,7 +78,7 @@ class Counters(Struct):
 
 class Service(Struct, frozen=True, kw_only=True, eq=False):
     """
-    The running service. `clock` gives aware UTC; `bodies` reads an entry of the journal by its position.
+    The running service. `clock` gives aware UTC; `entry` reads an entry of the journal by its position.
 
     `troubles` names what is not well at the moment; the service is ready while there is nothing.
     """
