@@ -300,6 +300,22 @@ def test_S30_no_snapshot_holds_what_was_never_committed(tmp_path: Path) -> None:
         assert all("cam-2" not in devices for devices in made.remembered)
 
 
+def test_S30_no_last_snapshot_is_written_while_the_store_is_behind_the_detector(tmp_path: Path) -> None:
+    async def run() -> World:
+        made = World(tmp_path)
+        running = asyncio.create_task(made.pipeline.run())
+        await made.pipeline.submit(said("/bin/a"))
+        await settled(made, 1)
+        made.store.away = True
+        await made.pipeline.submit(said("/opt/evil", device_id="cam-2"))
+        await asyncio.sleep(0.3)
+        made.stopping.set()
+        await made.end(running)
+        return made
+
+    assert asyncio.run(run()).snapshots == []
+
+
 def test_S26_one_device_may_not_fill_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fencepost.service.pipeline.PATIENCE", 0.1)
     monkeypatch.setattr("fencepost.service.pipeline.SHARE", 20_000)
