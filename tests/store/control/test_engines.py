@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from sqlalchemy import make_url, text
@@ -112,6 +113,17 @@ def test_a_second_server_on_one_postgresql_database_is_refused(postgresql: Serve
             assert other.position() == 0
     with ControlStore.open(url) as second:
         assert second.position() == 1
+
+
+def test_a_server_waits_for_the_lock_of_one_that_has_just_ended(postgresql: Server) -> None:
+    """PostgreSQL lets go of a lock only some time after its holder closed its connection, or was killed."""
+    url = postgresql.new_database()
+    first = ControlStore.open(url)
+    leaving = Timer(0.5, first.close)
+    leaving.start()
+    with ControlStore.open(url) as second:
+        assert second.position() == 0
+    leaving.join()
 
 
 def test_a_server_whose_lock_was_taken_over_writes_no_more(postgresql: Server) -> None:

@@ -23,6 +23,7 @@ PATIENCE = 5.0
 """Seconds to wait for a connection, for a server to answer, and for another writer of an SQLite file."""
 
 _LOCK = int.from_bytes(blake2b(b"fencepost control store", digest_size=8).digest(), "big", signed=True)
+_LOCK_NOT_AVAILABLE = "55P03"
 _PRIVATE = 0o600
 
 _WHILE_WRITING = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "cache_size=-16000")
@@ -166,15 +167,23 @@ def _postgresql(url: URL, *, read_only: bool) -> Engines:
 
 
 def _occupying(name: str) -> Callable[[Any, ConnectionPoolEntry], None]:
-    """Return what a new connection does first: it takes the lock of the one process that serves the database."""
+    """
+    Return what a new connection does first: it takes the lock of the one process that serves the database.
+
+    It waits a moment: the server lets go of a lock only some time after its holder closed or died.
+    """
 
     def occupy(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.execute(_SERVING)
-        [taken] = connection.execute("select pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-        connection.commit()
-        if not taken:
+        connection.execute("select set_config('lock_timeout', %s, true)", [f"{PATIENCE}s"])
+        try:
+            connection.execute("select pg_advisory_lock(%s)", [_LOCK])
+        except connection.OperationalError as error:
             connection.close()
-            raise Occupied(f"{name}: another process serves this database")
+            if error.sqlstate == _LOCK_NOT_AVAILABLE:
+                raise Occupied(f"{name}: another process serves this database") from None
+            raise
+        connection.commit()
 
     return occupy
 
