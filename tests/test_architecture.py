@@ -24,15 +24,16 @@ ARROWS: dict[str, frozenset[str]] = {
     "engine": frozenset({"model", "msgspec", "xxhash"}),
     "sources": frozenset({"wire", "model", "msgspec"}),
     "simulation": frozenset({"client", "model", "msgspec", "flatbuffers", "yaml"}),
-    "client": frozenset({"model", "*"}),
+    "client": frozenset({"wire", "model", "*"}),
     "config": frozenset({"model", "msgspec", "yaml"}),
     "store": frozenset({"model", "*"}),
     "notify": frozenset({"model", "*"}),
     "query": frozenset({"store", "model", "*"}),
     "setup": frozenset({"model", "*"}),
     "service": frozenset({"engine", "wire", "model", "msgspec"}),
-    "gateway": frozenset({"service", "wire", "model", "*"}),
-    "web": frozenset({"service", "query", "model", "*"}),
+    "gateway": frozenset({"net", "service", "wire", "model", "*"}),
+    "net": frozenset({"model", "*"}),
+    "web": frozenset({"net", "service", "query", "model", "*"}),
     "testing": frozenset({"engine", "model", "msgspec"}),
     "cli": ANYTHING,
     "app": ANYTHING,
@@ -74,7 +75,12 @@ IMPURE_MODULES = frozenset(
         "warnings",
     ]
 )
-PURE_PARTS = {("os.path", "commonprefix"), *(("socket", name) for name in TEXT_CONVERSION)}
+PURE_PARTS = {
+    ("os.path", "commonprefix"),
+    ("urllib.parse", "quote"),
+    ("urllib.parse", "unquote"),
+    *(("socket", name) for name in TEXT_CONVERSION),
+}
 """Parts of impure modules that do nothing but compute."""
 IMPURE_CALLS = frozenset(["breakpoint", "eval", "exec", "input", "open", "print", "__import__"])
 CLOCK_READS = frozenset({"now", "utcnow", "today"})
