@@ -20,7 +20,8 @@ from tests.said import message, process
 from tests.serving import Serving, until
 
 from fencepost.model.errors import OperatorError
-from fencepost.web.server import Binding, QuietServer, raise_descriptor_limit, server_for
+from fencepost.net.descriptors import raise_descriptor_limit
+from fencepost.web.server import Binding, QuietServer, server_for
 from fencepost.web.server.connection import LARGEST_HEAD
 
 SETTINGS = {"http_request_timeout": "PT2S", "http_keep_alive": "PT30S"}
@@ -388,7 +389,7 @@ def test_a_request_that_runs_is_told_that_its_client_is_gone_though_another_wait
 LIMITED = """
 import resource
 from fencepost.model.errors import OperatorError
-from fencepost.web.server import raise_descriptor_limit
+from fencepost.net.descriptors import raise_descriptor_limit
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (300, 1000))
 raise_descriptor_limit(44)

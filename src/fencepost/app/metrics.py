@@ -10,9 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from fencepost.model.errors import FencepostError
+from fencepost.net.traffic import Traffic
 from fencepost.service.pipeline import Pipeline
 from fencepost.web.api.service import Counters
-from fencepost.web.server import Traffic
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 FRESH = 10.0

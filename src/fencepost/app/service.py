@@ -20,6 +20,7 @@ from fencepost.app.memory import set_memory_aside, set_up_memory
 from fencepost.app.metrics import Metrics
 from fencepost.config.service import Settings
 from fencepost.model.errors import OperatorError, Problem
+from fencepost.net.descriptors import raise_descriptor_limit
 from fencepost.service.clock import RunningClock
 from fencepost.service.commands import Commands
 from fencepost.service.feed import Feed
@@ -35,7 +36,7 @@ from fencepost.store.journal.journal import Journal
 from fencepost.store.snapshots import Snapshot, Snapshots
 from fencepost.web.api.application import application
 from fencepost.web.api.service import Counters, Limits, Service, Tokens
-from fencepost.web.server import Binding, QuietServer, raise_descriptor_limit, server_for
+from fencepost.web.server import Binding, QuietServer, server_for
 
 STARTING = "fencepost"
 """Who makes the default group, in the audit."""

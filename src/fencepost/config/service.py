@@ -58,6 +58,44 @@ class Http(Struct, frozen=True, kw_only=True):
     max_connections: Annotated[int, Key("How many connections are open at a time.", 1, 1_000_000)] = 2048
 
 
+class Mqtt(Struct, frozen=True, kw_only=True):
+    """Where devices reach the service over MQTT, as they would an IoT Hub."""
+
+    enabled: Annotated[bool, Key("Whether to listen.")] = True
+    host: Annotated[str, Key("The address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Key("The port; clients of IoT Hub know no other than 8883. 0 is any that is free.", 0, 65535)
+    ] = 8883
+
+
+class Amqp(Struct, frozen=True, kw_only=True):
+    """Where devices reach the service over AMQP; it takes the extra `fencepost[amqp]`."""
+
+    enabled: Annotated[bool, Key("Whether to listen, where the extra is installed.")] = True
+    host: Annotated[str, Key("The address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Key("The port; clients of IoT Hub know no other than 5671. 0 is any that is free.", 0, 65535)
+    ] = 5671
+
+
+class Gateway(Struct, frozen=True, kw_only=True):
+    """What all ways of devices have in common; certificate and key are those of [http]."""
+
+    hostnames: Annotated[
+        tuple[str, ...],
+        Key("Host names of devices' connection strings besides those of the certificate: the former hub's."),
+    ] = ()
+    device_ca_file: Annotated[
+        Path | None, Key("The authorities, in PEM, that sign the certificates of devices.")
+    ] = None
+    max_connections: Annotated[
+        int, Key("How many connections are open at a time, of each protocol.", 1, 1_000_000)
+    ] = 16_384
+    max_connections_per_address: Annotated[
+        int, Key("How many of them come from one address; behind a NAT there may be many.", 1, 1_000_000)
+    ] = 8_192
+
+
 class Ingest(Struct, frozen=True, kw_only=True):
     """How messages are taken."""
 
@@ -140,6 +178,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     http: Http = Http()
+    mqtt: Mqtt = Mqtt()
+    amqp: Amqp = Amqp()
+    gateway: Gateway = Gateway()
     ingest: Ingest = Ingest()
     journal: Journal = Journal()
     control: Control = Control()
@@ -260,6 +301,10 @@ def _host_fault(host: str) -> str | None:
     return f"{host!r} is neither an address nor a name: write it as in 0.0.0.0; the port is http.port"
 
 
+def _hostnames_fault(names: Iterable[str]) -> str | None:
+    return next((fault for name in names if (fault := _host_fault(name)) is not None), None)
+
+
 def _url_fault(url: str) -> str | None:
     """Return what is wrong with a URL, without a part of it: it may hold a password."""
     if url.startswith(_SERVERS):
@@ -280,6 +325,9 @@ def _addresses_fault(entries: Iterable[str]) -> str | None:
 
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "http.host": _host_fault,
+    "mqtt.host": _host_fault,
+    "amqp.host": _host_fault,
+    "gateway.hostnames": _hostnames_fault,
     "control.url": _url_fault,
     "ingest.server_addresses": _addresses_fault,
 }

@@ -1,5 +1,6 @@
 """What a device cannot say, or says that it lost (S18)."""
 
+from fencepost.engine.clock import judged_times
 from fencepost.engine.device import Device
 from fencepost.engine.gauges import dropped
 from fencepost.engine.turn import Turn, name_of_event
@@ -7,6 +8,7 @@ from fencepost.model.event import (
     DroppedEventsStatistics,
     Event,
     NetworkActivity,
+    SecurityMessage,
 )
 from fencepost.model.instant import moment
 from fencepost.model.outcome import Incomplete
@@ -26,14 +28,22 @@ class Completeness:
 
 
 def note_loss(device: Device, turn: Turn, at: int, event_name: str, reason: str) -> None:
-    """Take note that something up to an instant was lost: minimums hold (S18)."""
+    """Take note that something up to an instant was lost: minimums of what agents report hold (S18)."""
     memory = device.remember()
     memory.incomplete = max(memory.incomplete, at)
     for check, window in device.open_windows():
-        check.hold(window, at)
+        if check.is_reported:
+            check.hold(window, at)
     turn.outcomes.append(
         Incomplete(device_id=turn.device_id, event_name=event_name, at=moment(at), reason=reason)
     )
+
+
+def note_refusals(device: Device, turn: Turn, message: SecurityMessage) -> None:
+    """What could not be decoded was not counted: minimums hold (S18)."""
+    at = max(judged_times(message, turn.now), default=turn.now)
+    reason = f"{len(message.rejected)} parts of a message could not be decoded"
+    note_loss(device, turn, at, "", reason)
 
 
 def _loss(event: Event) -> str | None:

@@ -8,15 +8,16 @@ values give the same outcomes, run through or cut anywhere by `snapshot` and `bu
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from fencepost.engine.clock import HORIZON, corrected, is_wrong, judged_times, latest_faults
-from fencepost.engine.completeness import note_loss
-from fencepost.engine.device import Device
+from fencepost.engine.clock import HORIZON, is_wrong, judged_times
+from fencepost.engine.completeness import note_refusals
+from fencepost.engine.device import NO_WINDOWS, Device
 from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
 from fencepost.engine.timers import Timers
-from fencepost.engine.turn import Dirty, Turn, name_of_event
+from fencepost.engine.turn import Dirty, Turn
 from fencepost.engine.windows import NEVER
-from fencepost.model.event import Event, SecurityMessage, Source
+from fencepost.model.event import CONTACTS, Event, HubOperation, SecurityMessage, Source
+from fencepost.model.identity import Operation
 from fencepost.model.instant import EPOCH, MICROSECOND, micros, moment
 from fencepost.model.membership import Membership
 from fencepost.model.outcome import (
@@ -25,10 +26,12 @@ from fencepost.model.outcome import (
     NotMeasurable,
     Outcome,
     Reassigned,
-    Skewed,
     Unassigned,
 )
 from fencepost.model.rule import SecurityGroup
+
+HUB = 1 << SOURCES.index("hub")
+"""The bit of our own gateway among a device's sources."""
 
 
 class Detector:
@@ -107,7 +110,7 @@ class Detector:
         if not device.contact or device.plan.source != message.source:
             self._hear(device, message)
         if message.rejected:
-            self._miss(device, message)
+            note_refusals(device, turn, message)
         routes = device.plan.routes
         for event in message.events:
             delay, judges = routes[type(event)]
@@ -124,6 +127,29 @@ class Detector:
         if device.watching:
             self._advance(device_id, device, now)
         device.note(message.fingerprint)  # in the end, so that a fault of ours loses nothing
+        return outcomes
+
+    def operate(self, device_id: str, operation: Operation, at: datetime) -> list[Outcome]:
+        """
+        Judge what our own gateway saw at a moment, and return everything that it leads to (S19).
+
+        What was not authorized makes no device known.
+        """
+        device = self._devices.get(device_id)
+        if device is None:
+            if operation == "UnauthorizedOperations" and device_id not in self._silent:
+                return []
+            device = self._enrol(device_id, self._silent.pop(device_id, None))
+        now = (at - EPOCH) // MICROSECOND
+        self._now = max(self._now, now)
+        outcomes = self._begin(device_id, device, now)
+        check = device.plan.operations.get(operation)
+        if not device.sources & HUB:
+            self._meet(device, operation)
+        if check is not None:
+            check.judge(device, HubOperation(id="", occurred_at=at, operation=operation), now, self._turn)
+            if device.watching:
+                self._advance(device_id, device, now)
         return outcomes
 
     def tick(self, now: datetime, most: int | None = None) -> list[Outcome]:
@@ -218,7 +244,7 @@ class Detector:
     def _begin(self, device_id: str, device: Device, now: int) -> list[Outcome]:
         turn = self._turn
         turn.device_id, turn.device, turn.now, turn.message = device_id, device, now, None
-        turn.outcomes = []
+        turn.flags, turn.shift, turn.outcomes = (), 0, []
         return turn.outcomes
 
     def _hear(self, device: Device, message: SecurityMessage) -> None:
@@ -228,24 +254,36 @@ class Detector:
             device.plan = self._plan_for(device, device.plan.group, message.source)
         if not device.contact:
             device.contact = turn.now
-            device.reset()
             if device.plan.minimums:
                 first = min(judged_times(message, turn.now), default=turn.now)
                 device.contact = max(first, turn.now - HORIZON)
-        bit = 1 << SOURCES.index(message.source)
-        if not device.sources & bit:
-            device.sources |= bit
-            missing = device.plan.missing if device.sources == bit else unmeasurable(device)
-            turn.outcomes += [NotMeasurable(device_id=turn.device_id, rule_type=name) for name in missing]
-            if device.plan.minimums:
-                self._watch_minimums(device, missing, device.contact)
+        self._note_source(device, message.source, device.contact)
 
-    def _miss(self, device: Device, message: SecurityMessage) -> None:
-        """What could not be decoded was not counted: minimums hold (S18)."""
-        turn = self._turn
-        at = max(judged_times(message, turn.now), default=turn.now)
-        reason = f"{len(message.rejected)} parts of a message could not be decoded"
-        note_loss(device, turn, at, "", reason)
+    def _note_source(self, device: Device, source: Source, since: int) -> None:
+        bit = 1 << SOURCES.index(source)
+        if device.sources & bit:
+            return
+        device.sources |= bit
+        missing = unmeasurable(device)
+        self._turn.outcomes += [
+            NotMeasurable(device_id=self._turn.device_id, rule_type=name) for name in missing
+        ]
+        self._prepare(device, missing, since)
+
+    def _meet(self, device: Device, operation: Operation) -> None:
+        """Take note of an operation while the gateway has not met the device itself (S19)."""
+        if operation in CONTACTS:
+            self._note_source(device, "hub", self._turn.now)
+        elif operation in device.plan.operations and operation not in device.remember().seen:
+            device.remember().seen |= {operation}
+            self._prepare(device, unmeasurable(device), self._turn.now)
+
+    def _prepare(self, device: Device, missing: Sequence[str], since: int) -> None:
+        """Let a device have windows, and judge from now on the minimums that it can feed."""
+        if device.windows is NO_WINDOWS:
+            device.reset()
+        if device.plan.minimums:
+            self._watch_minimums(device, missing, since)
 
     def _watch_minimums(self, device: Device, missing: Sequence[str], since: int) -> None:
         for check in device.plan.minimums:
@@ -257,7 +295,7 @@ class Detector:
         turn = self._turn
         now = turn.now
         if is_wrong(time, now):
-            right = self._corrected(event, time)
+            right = turn.corrected(event, time)
             time, turn.shift = right, right - time
             turn.flags = ("clock_skew",)
         if now - time > delay:
@@ -278,24 +316,6 @@ class Detector:
                 turn.flags = changed.flags
                 device.plan.ranges[index].reconsider(device, window, changed, turn)
         turn.flags = ()
-
-    def _corrected(self, event: Event, time: int) -> int:
-        turn = self._turn
-        if turn.faults is None:
-            events = turn.message.events if turn.message is not None else []
-            turn.faults = latest_faults([micros(other.occurred_at) for other in events])
-        right = corrected(time, turn.faults, turn.now)
-        turn.outcomes.append(
-            Skewed(
-                device_id=turn.device_id,
-                event_id=event.id,
-                event_name=name_of_event(event),
-                occurred_at=event.occurred_at,
-                judged_at=moment(right),
-                received_at=turn.received_at,
-            )
-        )
-        return right
 
     def _advance(self, device_id: str, device: Device, now: int) -> None:
         """Move the watermarks of a device and judge what they have reached (S05)."""
@@ -351,7 +371,7 @@ class Detector:
         device.reset()
         outcomes.append(Reassigned(device_id=device_id, group=group, at=moment(at)))
         self._turn.now = at
-        if device.contact:
+        if device.is_heard:
             self._watch_minimums(device, unmeasurable(device), at)
             self._timers.schedule(device_id, device)
 
@@ -374,11 +394,11 @@ class Detector:
         before = {check.type: (check, window) for check, window in device.open_windows()}
         device.plan = self._plan_for(device, group, device.plan.source)
         device.reset()
-        for check in device.plan.ranges if device.contact else ():
+        for check in device.plan.ranges if before else ():
             known, window = before.get(check.type, (None, None))
             if window is not None and known is not None:
                 check.inherit(device, known, window, at)
-        if device.contact:
+        if device.is_heard:
             self._turn.now = at
             self._watch_minimums(device, unmeasurable(device), at)
             self._timers.schedule(device_id, device)

@@ -33,8 +33,8 @@ class Memory:
 
     `accounts` the uids and names of LocalUsers as of
     `accounts_at`, packed (see `sign_ins`); `sign_ins` are PAM records (time, process, name) whose login
-    record has not come; `incomplete` is the latest moment for which drops were reported; `seen` the event
-    names that came although no source of the device is known to send them; `gauges` the latest report of
+    record has not come; `incomplete` is the latest moment for which drops were reported; `seen` the names of
+    events and operations that came although no source of the device is known to send them; `gauges` the latest report of
     threshold rules: (rule type, time, violating).
     """
 
@@ -55,8 +55,8 @@ class Device:
     One device: the plan of its group, and the windows of the plan's range rules, made when first needed.
 
     `tag` is its twin's SecurityGroup, `fingerprints` None, the only one, or the latest ones, packed (S09).
-    `contact` is the instant from which minimums are judged, 0 while nothing has come; `sources` a bit per
-    source heard from; `timer` the moment for which the device is in the detector's queue, 0 for none.
+    `contact` is the instant from which minimums of what its agent reports are judged, 0 while no message has
+    come; `sources` a bit per source heard from; `timer` the moment for which the device is in the detector's queue, 0 for none.
     """
 
     __slots__ = (
@@ -82,9 +82,14 @@ class Device:
         self.timer = 0
         self.watching = False
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything has come from the device, or been done to it: it has windows."""
+        return bool(self.sources or (self.memory is not None and self.memory.seen))
+
     def reset(self) -> None:
         """Begin with clean windows, if anything has come from the device."""
-        self.windows = [None] * len(self.plan.ranges) if self.contact else NO_WINDOWS
+        self.windows = [None] * len(self.plan.ranges) if self.is_heard else NO_WINDOWS
         self.watching = False
 
     def open_windows(self) -> "Iterator[tuple[Range, Window]]":

@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 from fencepost.engine.active_connections import ActiveConnections
 from fencepost.engine.failed_logins import FailedLoginRecords, FailedLogins
 from fencepost.engine.gauges import GaugeCheck
+from fencepost.engine.hub import HubOperations
 from fencepost.engine.listed import ConnectionCheck, ProcessCheck, SignInCheck
 from fencepost.engine.ranges import Judge, Range
 from fencepost.model.rule import (
@@ -32,9 +33,9 @@ class Check(Protocol):
         """Adds what an event violates to the turn; returns True if the event is a duplicate."""
 
 
-def check_of(rule: Rule, group: SecurityGroup, index: int, delay: int) -> Check | None:
+def check_of(rule: Rule, group: SecurityGroup, index: int, delay: int) -> Check:
     """
-    Return the compiled check of a rule, None where no agent's event can feed it (S18).
+    Return the compiled check of a rule.
 
     `index` is the place of a range rule's windows in a device, `delay` its legitimate delay.
     """
@@ -55,7 +56,7 @@ def check_of(rule: Rule, group: SecurityGroup, index: int, delay: int) -> Check 
             assert_never(rule)
 
 
-def _range_of(rule: TimeWindowRule, index: int, delay: int) -> Range | None:
+def _range_of(rule: TimeWindowRule, index: int, delay: int) -> Range:
     match rule.row.subject:
         case "connection":
             return ActiveConnections(rule, index, delay)
@@ -64,4 +65,4 @@ def _range_of(rule: TimeWindowRule, index: int, delay: int) -> Range | None:
         case "sign-in":
             return FailedLogins(rule, index, delay)
         case _:
-            return None
+            return HubOperations(rule, index)

@@ -7,6 +7,7 @@ from typing import get_args
 from fencepost.engine.completeness import Completeness, Witness
 from fencepost.engine.device import Device
 from fencepost.engine.evaluate import Check, check_of
+from fencepost.engine.hub import HubOperations
 from fencepost.engine.ranges import Range
 from fencepost.model.event import (
     Event,
@@ -38,9 +39,9 @@ class Plan:
     One group as one kind of sender meets it.
 
     `routes` gives for each class of event the legitimate delay in microseconds and the checks to make;
-    range rules come first, so that a duplicate is known before a list judges it again. `ranges` are the
-    range rules, each at the place of its windows in a device; `missing` are the rules that such a sender
-    cannot feed (S18).
+    range rules come first, so that a duplicate is known before a list judges it again. `operations` gives for
+    what the gateway sees the check to make, whoever the sender is (S19). `ranges` are the range rules, each
+    at the place of its windows in a device.
     """
 
     def __init__(self, group: SecurityGroup, source: Source, served: Served = ()) -> None:
@@ -54,8 +55,10 @@ class Plan:
         for rule in group.rules:
             if rule.enabled:
                 self._compile(rule)
-        self.missing = self.unmeasurable((source,), frozenset())
         self.minimums = [check for check in self.ranges if check.min > 0]
+        self.operations = {
+            check.rule.row.event: check for check in self.ranges if isinstance(check, HubOperations)
+        }
         ordered: list[Check] = [Completeness(), *self.ranges]
         ordered += [check for check in self.checks.values() if not isinstance(check, Range)]
         if source == "threadx":
@@ -70,8 +73,7 @@ class Plan:
 
     def _compile(self, rule: Rule) -> None:
         check = check_of(rule, self.group, len(self.ranges), self.delay_of(rule.row.event))
-        if check is not None:
-            self.checks[rule.type] = check
+        self.checks[rule.type] = check
         if isinstance(check, Range):
             self.ranges.append(check)
 

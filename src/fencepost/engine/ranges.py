@@ -47,9 +47,11 @@ class Range:
     A time-window rule, compiled; subclasses say which payloads of which events are points.
 
     `limit` is the bound up to which a window is not looked at: the maximum, or less where the maximum is
-    so great that the window must be kept from growing.
+    so great that the window must be kept from growing. `is_reported` says that what is counted is what the
+    device's agent reports, so that it misses what the agent lost (S18).
     """
 
+    is_reported = True
     event_names: tuple[str, ...]
     judge: Judge
     tally: Tally
@@ -223,7 +225,8 @@ class Range:
         certain: bool = True,
         below: bool = False,
     ) -> Finding:
-        if at - self.width < turn.incomplete <= at and "incomplete" not in flags:
+        lost = turn.incomplete if self.is_reported else 0
+        if at - self.width < lost <= at and "incomplete" not in flags:
             flags = (*flags, "incomplete")
         if window.merged:
             flags = (*flags, "merged")

@@ -5,28 +5,20 @@ from datetime import timedelta
 from fencepost.model.alert import Alert
 from fencepost.model.rule import AllowlistRule, DenylistRule, Rule, ThresholdRule, TimeWindowRule
 
-_COUNTED = {
-    "connection": "active connections",
-    "sign-in": "failed logins",
-    "account": "accounts",
-    "drops": "dropped events",
-}
-
-
 def described(alert: Alert, rule: Rule) -> str:
     """Return the description of an alert: the owner's own words if there are any, and the facts."""
     return f"{rule.description or rule.row.description} {_facts(alert, rule)}"
 
 
 def _facts(alert: Alert, rule: Rule) -> str:
-    thing = _COUNTED.get(rule.row.subject, "occurrences")
+    thing = rule.row.counted
     match rule:
         case TimeWindowRule():
-            likely = "" if alert.certainty == "certain" else "up to "
+            likely = "" if alert.certainty == "certain" else "Up to "
             return (
                 f"{likely}{alert.count} {thing} within {spoken(rule.window)}; "
                 f"allowed are {rule.min} to {rule.max}."
-            ).capitalize()
+            )
         case ThresholdRule():
             return f"{alert.count} {thing}; allowed are {rule.min} to {rule.max}."
         case AllowlistRule():

@@ -5,12 +5,12 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from fencepost.engine.clock import HORIZON, TOLERANCE
+from fencepost.engine.clock import HORIZON, TOLERANCE, corrected, latest_faults
 from fencepost.engine.device import Device
 from fencepost.model.alert import Evidence, Facts, Flag
-from fencepost.model.event import Event, SecurityMessage, SignIn, Source
-from fencepost.model.instant import moment
-from fencepost.model.outcome import Duplicate, Finding, Late, Outcome
+from fencepost.model.event import Event, HubOperation, SecurityMessage, SignIn, Source
+from fencepost.model.instant import micros, moment
+from fencepost.model.outcome import Duplicate, Finding, Late, Outcome, Skewed
 from fencepost.model.rule import Rule, SecurityGroup
 
 
@@ -74,6 +74,24 @@ class Turn:
         first, last = span[0] + self.shift, span[1] + self.shift
         return min(max(first, earliest), latest), min(max(last, earliest), latest), span[2]
 
+    def corrected(self, event: Event, time: int) -> int:
+        """Return when an event with a wrong clock is judged, and take note of it (S08)."""
+        if self.faults is None:
+            events = self.message.events if self.message is not None else []
+            self.faults = latest_faults([micros(other.occurred_at) for other in events])
+        right = corrected(time, self.faults, self.now)
+        self.outcomes.append(
+            Skewed(
+                device_id=self.device_id,
+                event_id=event.id,
+                event_name=name_of_event(event),
+                occurred_at=event.occurred_at,
+                judged_at=moment(right),
+                received_at=self.received_at,
+            )
+        )
+        return right
+
     @property
     def received_at(self) -> datetime:
         return moment(self.now)
@@ -106,7 +124,7 @@ class Turn:
             device_id=self.device_id,
             group=self.group,
             rule=rule,
-            source=self.source,
+            source="hub" if rule.row.subject == "hub" else self.source,
             count=count,
             first_at=moment(span[0]),
             last_at=moment(span[1]),
@@ -142,7 +160,9 @@ class Turn:
 
 
 def name_of_event(event: Event) -> str:
-    """Return the event's name as the agents write it."""
+    """Return the event's name as the agents write it, or the operation's as the catalogue does."""
+    if isinstance(event, HubOperation):
+        return event.operation
     return str(type(event).__struct_config__.tag)
 
 

@@ -23,7 +23,8 @@ class RuleType(Struct, frozen=True, kw_only=True):
     One kind of expectation.
 
     `event` is the event that it watches, `subject` what is judged or counted in it, `sources` who can
-    feed it (S18). `alert_name`, `description` and `remediation` are our own words (S22).
+    feed it: nobody where there is none (S18). `alert_name`, `description` and `remediation` are our own
+    words, `counted` names what a number is of (S22).
     """
 
     name: str
@@ -34,6 +35,7 @@ class RuleType(Struct, frozen=True, kw_only=True):
     description: str
     remediation: str
     sources: tuple[Source, ...]
+    counted: str = "occurrences"
     direction: Direction | None = None
     value_type: ValueType | None = None
     severity: Severity = "Low"
@@ -48,7 +50,7 @@ _MEND_LIST = "If the value belongs to the device's work, add it to the list of i
 _MEND_RANGE = "If this is how the device works now, change the allowed range of its security group."
 
 
-def _hub(name: str, thing: str, cause: str) -> RuleType:
+def _hub(name: str, thing: str, cause: str, sources: tuple[Source, ...] = ("hub",)) -> RuleType:
     return RuleType(
         name=f"{name}NotInAllowedRange",
         family="timeWindow",
@@ -57,7 +59,8 @@ def _hub(name: str, thing: str, cause: str) -> RuleType:
         alert_name=f"Custom alert - the number of {thing} is outside the allowed range",
         description=f"The number of {thing} within the time window is outside the range set for the device's security group.",
         remediation=f"{_INVESTIGATE} and find out {cause}. {_MEND_RANGE}",
-        sources=("hub",),
+        counted=thing,
+        sources=sources,
     )
 
 
@@ -121,6 +124,7 @@ _ROWS = (
         remediation=(
             f"{_INVESTIGATE}, find the programs that opened the connections, or why they ceased. {_MEND_RANGE}"
         ),
+        counted="active connections",
         sources=("legacy", "threadx"),
     ),
     _hub("AmqpC2DMessages", "cloud-to-device messages over AMQP", "which service sends them"),
@@ -157,9 +161,10 @@ _ROWS = (
             "outside, close the way in (firewall, key-only sign-in) and check that no attempt succeeded; "
             f"where a service of yours fails, renew its secret. {_MEND_RANGE}"
         ),
+        counted="failed logins",
         sources=("legacy",),
     ),
-    _hub("FileUploads", "file uploads", "which program uploads them"),
+    _hub("FileUploads", "file uploads", "which program uploads them", sources=()),
     _hub("QueuePurges", "purges of the device's command queue", "which service or person purges it"),
     _hub("TwinUpdates", "updates of the device twin", "which service or device program makes them"),
     _hub(
@@ -207,6 +212,7 @@ _ROWS = (
         alert_name="Custom alert - the number of local accounts is outside the allowed range",
         description="The number of accounts that the device reports is outside the range set for the device's security group.",
         remediation=f"{_INVESTIGATE}, find the account that was added or removed, and undo it if nobody answers for it. {_MEND_RANGE}",
+        counted="accounts",
         sources=("legacy",),
     ),
     RuleType(
@@ -217,6 +223,7 @@ _ROWS = (
         alert_name="Custom alert - the number of dropped events is outside the allowed range",
         description="The number of events that the device's agent reports as dropped is outside the range set for the device's security group.",
         remediation=f"{_INVESTIGATE}, find what floods the agent, or give its cache more room. {_MEND_RANGE}",
+        counted="dropped events",
         sources=("legacy",),
     ),
 )

@@ -5,20 +5,26 @@ The same entries in the same order give the same alerts: live, after a restart, 
 An entry's position is its number in the journal, counted from 1. All datetimes are aware UTC.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from fencepost.model.alert import Action
+from fencepost.model.identity import Channel, Operation
 from fencepost.model.rule import SecurityGroup
 
 
 class Received(Struct, frozen=True, array_like=True, gc=False, tag="message"):
-    """A device's message as it came; the device is who was authenticated, never what the body says."""
+    """
+    A device's message as it came; the device is who was authenticated, never what the body says.
+
+    `via` is the gateway's channel on which it came; None where it did not come through the gateway.
+    """
 
     device_id: str
     received_at: datetime
     body: bytes
+    via: Channel | None = None
 
 
 class TurnedAway(Struct, frozen=True, array_like=True, gc=False, tag="turned away"):
@@ -28,6 +34,22 @@ class TurnedAway(Struct, frozen=True, array_like=True, gc=False, tag="turned awa
     received_at: datetime
     size: int
     reason: str
+
+
+class Operated(Struct, frozen=True, array_like=True, gc=False, tag="operation"):
+    """The gateway saw a device do something, or be asked to, that is not a message for us to judge."""
+
+    device_id: str
+    at: datetime
+    operation: Operation
+
+
+class TwinServed(Struct, frozen=True, array_like=True, tag="twin"):
+    """A device took its twin, which says how late its events may come, by event name (S06)."""
+
+    device_id: str
+    delays: dict[str, timedelta]
+    at: datetime
 
 
 class Ticked(Struct, frozen=True, array_like=True, gc=False, tag="tick"):
@@ -71,4 +93,14 @@ class AlertActed(Struct, frozen=True, array_like=True, tag="action"):
     comment: str | None = None
 
 
-Entry = Received | TurnedAway | Ticked | GroupPut | GroupDeleted | DeviceAssigned | AlertActed
+Entry = (
+    Received
+    | TurnedAway
+    | Operated
+    | TwinServed
+    | Ticked
+    | GroupPut
+    | GroupDeleted
+    | DeviceAssigned
+    | AlertActed
+)

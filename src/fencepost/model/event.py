@@ -7,9 +7,11 @@ aware UTC once a decoder has returned (S01).
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct, field
+
+from fencepost.model.identity import Channel, Operation
 
 Source = Literal["legacy", "threadx", "hub"]
 """Who can say a thing: the legacy agents, the ThreadX module, or our own gateway."""
@@ -158,6 +160,22 @@ class NetworkActivity(Event, gc=False, tag="NetworkActivity"):
 
     payload: list[Connection] = field(name="Payload")
     full: bool = False
+
+
+class HubOperation(Event, gc=False):
+    """Something that our own gateway saw a device do, or be asked to; `occurred_at` is our receive time."""
+
+    operation: Operation
+
+
+ARRIVALS: dict[Channel, Operation] = {
+    "mqtt": "MqttD2CMessages",
+    "amqp": "AmqpD2CMessages",
+    "https": "HttpD2CMessages",
+}
+"""What a message of a device is to the gateway, by the way on which it came."""
+CONTACTS: frozenset[Operation] = frozenset(one for one in get_args(Operation) if one.endswith("Messages"))
+"""The operations in which the device has a part itself; the others a service can do alone, or a stranger."""
 
 
 LegacyEvent = (

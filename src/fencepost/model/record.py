@@ -14,7 +14,16 @@ from fencepost.model.event import Source
 from fencepost.model.rule import SecurityGroup
 
 TallyKind = Literal[
-    "late", "beyond_horizon", "skewed", "duplicate", "incomplete", "possible", "rejected", "unassigned", "gap"
+    "late",
+    "beyond_horizon",
+    "skewed",
+    "duplicate",
+    "incomplete",
+    "possible",
+    "rejected",
+    "unassigned",
+    "telemetry",
+    "gap",
 ]
 Step = Action | Literal["open", "merge", "repair"]
 """What moves an alert: an action of the table of transitions, or what opens it, joins it to another, undoes it."""
@@ -40,8 +49,9 @@ class Tally(Struct, frozen=True, kw_only=True):
     """
     How often something that is not an alert befell a device, since it was first seen.
 
-    `subject` says of what: an event name, a rule type, a tag, or empty. In `Changes` the count is what is
-    to be added; `detail` is of the latest case.
+    `subject` says of what: an event name, a rule type, a tag, a channel, or empty. `telemetry` are messages
+    that are not for us: they are counted and not read. In `Changes` the count is what is to be added;
+    `detail` is of the latest case.
     """
 
     device_id: str

@@ -1,6 +1,7 @@
-"""Who an installation is, and the tokens that it knows: made once, and never made again."""
+"""Who an installation is, and the tokens and keys that it knows: made once, and never made again."""
 
-from secrets import token_hex, token_urlsafe
+from base64 import b64encode
+from secrets import token_bytes, token_hex, token_urlsafe
 from typing import Annotated
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 
 Token = Annotated[str, Meta(pattern=r"^[!-~]{32,512}\Z")]
 Uuid = Annotated[str, Meta(pattern=_UUID)]
+Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{22,86}={0,2}\Z")]
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
@@ -41,6 +43,51 @@ class Identity(Struct, frozen=True, kw_only=True):
     workspace_id: Uuid
     tenant_id: Uuid
     location: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z")] = "local"
+
+
+class KeyPair(Struct, frozen=True, kw_only=True):
+    """Two keys (base64), so that one can be renewed while the other is in use; `repr` shows neither."""
+
+    primary: Key
+    secondary: Key
+
+    def __repr__(self) -> str:
+        return "KeyPair(...)"
+
+
+class HubKeys(Struct, frozen=True, kw_only=True):
+    """
+    The shared access policies of the hub, under the names that Azure gives them, and its provisioning.
+
+    Devices of the enrollment group derive their own keys from `enrollment`; `id_scope` tells installations apart.
+    """
+
+    iothubowner: KeyPair
+    service: KeyPair
+    device: KeyPair
+    registryRead: KeyPair  # noqa: N815 - the name of the policy
+    registryReadWrite: KeyPair  # noqa: N815 - the same
+    enrollment: KeyPair
+    id_scope: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,32}\Z")]
+
+
+def new_hub_keys() -> HubKeys:
+    pairs = [_new_pair() for _ in range(6)]
+    owner, service, device, reader, writer, enrollment = pairs
+    return HubKeys(
+        iothubowner=owner,
+        service=service,
+        device=device,
+        registryRead=reader,
+        registryReadWrite=writer,
+        enrollment=enrollment,
+        id_scope=f"0fp{token_hex(4).upper()}",
+    )
+
+
+def _new_pair() -> KeyPair:
+    primary, secondary = (b64encode(token_bytes(_TOKEN_BYTES)).decode() for _ in range(2))
+    return KeyPair(primary=primary, secondary=secondary)
 
 
 def new_tokens() -> Tokens:

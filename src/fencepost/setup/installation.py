@@ -11,19 +11,19 @@ from msgspec import Struct
 
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.setup import tls
-from fencepost.setup.credentials import Identity, Tokens, new_identity, new_tokens
+from fencepost.setup.credentials import HubKeys, Identity, Tokens, new_hub_keys, new_identity, new_tokens
 from fencepost.setup.data_folder import DataFolder, locked, make_folder
 from fencepost.setup.hostnames import parse_hostnames
 
-IDENTITY, TOKENS, SETTINGS = "identity.json", "tokens.json", "fencepost.toml"
+IDENTITY, TOKENS, HUB, SETTINGS = "identity.json", "tokens.json", "hub.json", "fencepost.toml"
 JOURNAL, SNAPSHOTS, LOCK = "journal", "snapshots", ".init.lock"
 
 _MARKS = {IDENTITY, TOKENS, SETTINGS, LOCK}
 """A folder that holds one of these is ours, whatever else it holds."""
 _LAWFUL = {tls.FOLDER, JOURNAL, SNAPSHOTS, "lost+found"}
 """What a folder may hold before we were there: an operator's certificates, and the root of a volume."""
-_SECRETS = (TOKENS, *tls.SECRETS)
-_FILES = (IDENTITY, TOKENS, SETTINGS, *tls.FILES)
+_SECRETS = (TOKENS, HUB, *tls.SECRETS)
+_FILES = (IDENTITY, TOKENS, HUB, SETTINGS, *tls.FILES)
 
 _Read = TypeVar("_Read")
 
@@ -49,6 +49,7 @@ class Installation(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     identity: Identity
     tokens: Tokens
+    hub: HubKeys
     made: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -92,6 +93,8 @@ def _complete(data: DataFolder, names: tuple[str, ...], now: datetime, settings:
         data.create(IDENTITY, _json(new_identity()))
     if _read(data, TOKENS, Tokens) is None:
         data.create(TOKENS, _json(new_tokens()))
+    if _read(data, HUB, HubKeys) is None:
+        data.create(HUB, _json(new_hub_keys()))
     if data.read(SETTINGS) is None:
         data.create(SETTINGS, settings.encode())
     for name in (JOURNAL, SNAPSHOTS):
@@ -115,6 +118,7 @@ def _installation(data: DataFolder, warnings: Iterable[Problem] = ()) -> Install
         expires_at=shown.expires_at,
         identity=_required(data, IDENTITY, Identity),
         tokens=_required(data, TOKENS, Tokens),
+        hub=_required(data, HUB, HubKeys),
         made=tuple(data.made),
         warnings=(*warnings, *data.exposures(_SECRETS)),
     )

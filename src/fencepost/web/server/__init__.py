@@ -9,12 +9,12 @@ from typing import Any
 
 from uvicorn import Config, Server
 
-from fencepost.web.server.binding import Binding, Traffic
+from fencepost.net.entrance import HANDSHAKE, Admission, Entrance, Leave
+from fencepost.net.traffic import Traffic
+from fencepost.web.server.binding import Binding
 from fencepost.web.server.connection import PARTING, BoundedProtocol
-from fencepost.web.server.descriptors import raise_descriptor_limit
-from fencepost.web.server.entrance import Entrance, Leave
 
-__all__ = ["PARTING", "Binding", "QuietServer", "Traffic", "raise_descriptor_limit", "server_for"]
+__all__ = ["PARTING", "Binding", "QuietServer", "server_for"]
 
 
 class QuietServer(Server):
@@ -33,7 +33,11 @@ class QuietServer(Server):
         """Listen on these sockets, or where the binding says; raises OSError where that cannot be done."""
         await self.lifespan.startup()
         listeners = sockets or [_listener(self._binding)]
-        entrance = Entrance(listeners, self.config.ssl, self._protocol, self._binding, self.traffic)
+        admission = Admission(
+            connections=self._binding.connections,
+            handshake_seconds=min(HANDSHAKE, self._binding.head_seconds),
+        )
+        entrance = Entrance(listeners, self.config.ssl, self._protocol, admission, self.traffic)
         entrance.open()
         self.servers: list[Any] = [entrance]
         self.started = True

@@ -1,4 +1,4 @@
-"""Where the server listens, what it allows, and what it has seen."""
+"""Where the server listens, and what it allows."""
 
 from pathlib import Path
 
@@ -22,16 +22,3 @@ class Binding(Struct, frozen=True, kw_only=True):
     write_seconds: float = 30.0
     """How long a client may leave an answer unread."""
 
-
-class Traffic(Struct):
-    """Connections: how many are open now, and what has been turned away since the start."""
-
-    open: int = 0
-    refused: int = 0
-    """Closed at once: there were as many as may be."""
-    handshakes: int = 0
-    """TLS handshakes that failed or took too long."""
-    malformed: int = 0
-    """Requests that are not HTTP/1.1, or whose head is too large."""
-    late: int = 0
-    """Closed because a head did not come, or an answer was not read, in time."""

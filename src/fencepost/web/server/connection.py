@@ -13,8 +13,9 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from fencepost.net.traffic import Traffic
 from fencepost.web.server.answer import answer, problem
-from fencepost.web.server.binding import Binding, Traffic
+from fencepost.web.server.binding import Binding
 
 LARGEST_HEAD = 64 << 10
 """Bytes of a request's line and headers, and of all else that is not a body."""

@@ -1,17 +1,19 @@
-"""The entrance: so many connections and no more, and each must finish its TLS handshake in time."""
+"""An entrance: so many connections and no more, and each must finish its TLS handshake in time."""
 
 import asyncio
 import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from msgspec import Struct
 
-from fencepost.web.server.binding import Binding, Traffic
+from fencepost.net.traffic import Traffic
 
 HANDSHAKE = 10.0
-"""Seconds for a TLS handshake, at most those for a head."""
+"""Seconds for a TLS handshake."""
 LONGEST_END = 3600.0
 """Seconds for the end of TLS; the connection itself has a closer eye on it."""
 AT_ONCE = 100
@@ -24,9 +26,21 @@ _log = logging.getLogger(__name__)
 Leave = Callable[[], None]
 
 
+class Admission(Struct, frozen=True, kw_only=True):
+    """
+    How many connections are open at a time, and how long a handshake may take, in seconds.
+
+    `of_one_address` is the most from one IPv4 address, or one IPv6 network of 64 bits; None is no limit.
+    """
+
+    connections: int
+    of_one_address: int | None = None
+    handshake_seconds: float = HANDSHAKE
+
+
 class Entrance:
     """
-    Accepts connections, and closes at once those above the limit.
+    Accepts connections, and closes at once those above the limits.
 
     It accepts by itself because the event loop's own server accepts all there are before it asks anybody:
     strangers would take the descriptors that the journal needs. `protocol` makes the protocol of a
@@ -37,19 +51,20 @@ class Entrance:
         self,
         listeners: Sequence[socket.socket],
         tls: ssl.SSLContext | None,
-        protocol: Callable[[Leave], HttpToolsProtocol],
-        binding: Binding,
+        protocol: Callable[[Leave], Any],
+        admission: Admission,
         traffic: Traffic,
     ) -> None:
         self.sockets = listeners
         self._protocol = protocol
-        self._most = binding.connections
+        self._admission = admission
         self._traffic = traffic
-        self._inside: set[socket.socket] = set()
+        self._inside: dict[socket.socket, str] = {}
+        self._of_address: dict[str, int] = {}
         self._arriving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._tls = tls
-        handshake = min(HANDSHAKE, binding.head_seconds)
+        handshake = admission.handshake_seconds
         self._times = {"ssl_handshake_timeout": handshake, "ssl_shutdown_timeout": LONGEST_END} if tls else {}
         self._closed = False
 
@@ -79,7 +94,7 @@ class Entrance:
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(AT_ONCE):
             try:
-                connection, _address = listener.accept()
+                connection, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionError:
@@ -89,14 +104,16 @@ class Entrance:
                 self._loop.remove_reader(listener)
                 self._loop.call_later(PAUSE, self._listen, listener)
                 return
-            self._admit(connection)
+            self._admit(connection, _network_of(address[0]))
 
-    def _admit(self, connection: socket.socket) -> None:
-        if len(self._inside) >= self._most:
+    def _admit(self, connection: socket.socket, network: str) -> None:
+        here, most = self._of_address.get(network, 0), self._admission.of_one_address
+        if len(self._inside) >= self._admission.connections or (most is not None and here >= most):
             self._traffic.refused += 1
             connection.close()
             return
-        self._inside.add(connection)
+        self._inside[connection] = network
+        self._of_address[network] = here + 1
         self._traffic.open += 1
         task = self._loop.create_task(self._welcome(connection))
         self._arriving.add(task)
@@ -117,6 +134,19 @@ class Entrance:
                 self._leave(connection)
 
     def _leave(self, connection: socket.socket) -> None:
-        if connection in self._inside:
-            self._inside.discard(connection)
-            self._traffic.open -= 1
+        network = self._inside.pop(connection, None)
+        if network is None:
+            return
+        self._traffic.open -= 1
+        self._of_address[network] -= 1
+        if not self._of_address[network]:
+            del self._of_address[network]
+
+
+def _network_of(address: str) -> str:
+    """Return what one party has at least: an IPv4 address, or the upper half of an IPv6 one."""
+    if ":" not in address:
+        return address
+    parsed = ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return str(mapped) if mapped is not None else parsed.packed[:8].hex()

@@ -1,0 +1,1 @@
+"""How devices reach us: the front door of an IoT Hub."""

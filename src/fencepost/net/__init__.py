@@ -1,0 +1,1 @@
+"""How bytes of strangers come in: entrances with limits, TLS, file descriptors."""

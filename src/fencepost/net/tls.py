@@ -1,0 +1,320 @@
+"""
+TLS for devices: a server's side of it that lets an unknown certificate finish the handshake.
+
+IoT Hub knows self-signed certificates by their thumbprints, so whether a certificate is good is decided
+above; Python's own `ssl` has no callback for that and would end the handshake. The layer is pyOpenSSL over
+memory (RFC 5246, RFC 8446), between the transport of the event loop and a protocol that reads plain bytes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from hashlib import sha1, sha256
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from msgspec import Struct
+from OpenSSL import SSL
+
+from fencepost.model.errors import OperatorError, Problem
+
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+RECORD = 16 << 10
+"""Bytes that one read gives at most: those of a TLS record."""
+HELD = 256 << 10
+"""Bytes of writing that may wait in the transport before the protocol is asked to pause."""
+PARTING = 1.0
+"""Seconds that a peer has to take the last bytes and to end TLS."""
+
+
+class PeerCertificate(Struct, frozen=True, kw_only=True):
+    """
+    A client's certificate whose key it has proved to hold.
+
+    `is_signed` says that an authority of devices that we were told of has signed it. Thumbprints are of the
+    DER, hexadecimal in upper case.
+    """
+
+    common_name: str | None
+    sha1: str
+    sha256: str
+    not_before: datetime
+    not_after: datetime
+    is_signed: bool
+
+
+def server_context(certificate: Path, key: Path, authorities: Path | None = None) -> SSL.Context:
+    """
+    Return what a server needs for TLS 1.2 and 1.3; clients may show a certificate.
+
+    `authorities` is a file of certificates in PEM that sign devices. Raises OperatorError for files that
+    cannot be used.
+    """
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(CIPHERS)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    _load(certificate, lambda: context.use_certificate_chain_file(str(certificate)))
+    _load(key, lambda: context.use_privatekey_file(str(key)))
+    _load(key, context.check_privatekey)
+    if authorities is not None:
+        _load(authorities, lambda: context.load_verify_locations(str(authorities)))
+    context.set_verify(SSL.VERIFY_PEER, _note_verdict)
+    return context
+
+
+def _load(file: Path, load: Callable[[], object]) -> None:
+    try:
+        load()
+    except (SSL.Error, OSError):
+        raise OperatorError(
+            [
+                Problem(
+                    "",
+                    "this cannot be used for TLS: it must be PEM, and a key must fit its certificate",
+                    str(file),
+                )
+            ]
+        ) from None
+
+
+def _note_verdict(connection: SSL.Connection, _: Any, __: int, depth: int, ok: int) -> bool:
+    """Let every certificate pass, and remember whether all of its chain was in order."""
+    verdict: _Verdict = connection.get_app_data()
+    verdict.was_asked = True
+    verdict.is_signed = verdict.is_signed and bool(ok)
+    return True
+
+
+class _Verdict(Struct):
+    was_asked: bool = False
+    is_signed: bool = True
+
+
+class TlsProtocol(asyncio.Protocol):
+    """
+    The TLS side of one connection, below a protocol of plain bytes.
+
+    `inner` makes that protocol when the handshake is done; its transport is a `TlsTransport`. `lost` is
+    called once when the connection is gone, and `failed` then too, where its handshake was not done.
+    """
+
+    def __init__(
+        self,
+        context: SSL.Context,
+        inner: Callable[[], asyncio.Protocol],
+        lost: Callable[[], None],
+        failed: Callable[[], None],
+        *,
+        handshake_seconds: float,
+    ) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._verdict = _Verdict()
+        self._tls = SSL.Connection(context, None)
+        self._tls.set_app_data(self._verdict)
+        self._tls.set_accept_state()
+        self._make_inner = inner
+        self._inner: asyncio.Protocol | None = None
+        self._lost = lost
+        self._failed = failed
+        self._seconds = handshake_seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._plain: TlsTransport | None = None
+        self._is_paused = False
+
+    # the transport below
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        assert self.transport is not None  # noqa: S101 - said a line above
+        self.transport.set_write_buffer_limits(high=HELD)
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._tls.bio_write(data)
+            if self._inner is None and not self._shake_hands():
+                return
+            self._read()
+        except SSL.Error:
+            self._break_off()
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._inner is not None else False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        self._lost()
+        if self._inner is not None:
+            self._inner.connection_lost(exc)
+        else:
+            self._failed()
+
+    def pause_writing(self) -> None:
+        if self._inner is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._inner is not None:
+            self._inner.resume_writing()
+
+    # the handshake
+
+    def _shake_hands(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except SSL.WantReadError:
+            self._flush()
+            return False
+        except SSL.Error:
+            self._flush()  # the alert that says why
+            raise
+        self._flush()
+        self._stop_timer()
+        self._plain = TlsTransport(self)
+        self._inner = self._make_inner()
+        self._inner.connection_made(self._plain)
+        return True
+
+    def _give_up(self) -> None:
+        assert self.transport is not None  # noqa: S101 - the timer was set when it came
+        self.transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def peer_certificate(self) -> PeerCertificate | None:
+        """Return the certificate that the client has shown in this handshake, if it has shown one."""
+        shown = self._tls.get_peer_certificate(as_cryptography=True)
+        if shown is None or not self._verdict.was_asked:
+            return None
+        der = shown.public_bytes(Encoding.DER)
+        return PeerCertificate(
+            common_name=_common_name(shown),
+            sha1=sha1(der, usedforsecurity=False).hexdigest().upper(),
+            sha256=sha256(der).hexdigest().upper(),
+            not_before=shown.not_valid_before_utc,
+            not_after=shown.not_valid_after_utc,
+            is_signed=self._verdict.is_signed,
+        )
+
+    # plain bytes
+
+    def _read(self) -> None:
+        inner = self._inner
+        assert inner is not None  # noqa: S101 - the handshake is done
+        try:
+            while not self._is_paused:
+                inner.data_received(self._tls.recv(RECORD))
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:  # the peer ends TLS, and with it the connection
+            self.close()
+
+    def write(self, data: bytes) -> None:
+        if self.transport is None or self.transport.is_closing() or not data:
+            return
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._tls.send(view) :]
+            self._flush()
+        except SSL.Error:
+            self._break_off()
+
+    def _flush(self) -> None:
+        assert self.transport is not None  # noqa: S101 - nobody else calls
+        with suppress(SSL.WantReadError):
+            while True:
+                self.transport.write(self._tls.bio_read(1 << 20))
+
+    def pause_reading(self) -> None:
+        self._is_paused = True
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._is_paused = False
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Read what was deciphered, or came, while reading was paused."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        try:
+            self._read()
+        except SSL.Error:
+            self._break_off()
+
+    def close(self) -> None:
+        """End TLS and the connection; what was written is still sent, for a moment."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        with suppress(SSL.Error):
+            self._tls.shutdown()
+        self._flush()
+        self.transport.close()
+        asyncio.get_running_loop().call_later(PARTING, self.transport.abort)
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _break_off(self) -> None:
+        """Something on the wire is no TLS; what is broken cannot be ended well."""
+        self._is_paused = True
+        self.abort()
+
+
+class TlsTransport(asyncio.Transport):
+    """What a protocol of plain bytes writes to; `get_extra_info("peer_certificate")` is the client's, or None."""
+
+    __slots__ = ("_tls",)
+
+    def __init__(self, tls: TlsProtocol) -> None:
+        super().__init__()
+        self._tls = tls
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "peer_certificate":
+            return self._tls.peer_certificate()
+        below = self._tls.transport
+        return below.get_extra_info(name, default) if below is not None else default
+
+    def write(self, data: Any) -> None:
+        self._tls.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        below = self._tls.transport
+        return below.get_write_buffer_size() if below is not None else 0
+
+    def is_closing(self) -> bool:
+        below = self._tls.transport
+        return below is None or below.is_closing()
+
+    def pause_reading(self) -> None:
+        self._tls.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._tls.resume_reading()
+
+    def close(self) -> None:
+        self._tls.close()
+
+    def abort(self) -> None:
+        self._tls.abort()
+
+
+def _common_name(certificate: x509.Certificate) -> str | None:
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else None

@@ -1,0 +1,6 @@
+"""The identity registry: who may connect, and what its twin says."""
+
+from fencepost.service.registry.drafts import Draft, RegistryCounts, TwinPatch
+from fencepost.service.registry.registry import Note, Registry
+
+__all__ = ["Draft", "Note", "Registry", "RegistryCounts", "TwinPatch"]

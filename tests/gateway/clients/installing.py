@@ -1,0 +1,87 @@
+"""
+The SDKs of Azure IoT, unmodified: installed once on a machine, for one set of versions, in a folder of its own.
+
+The folder lies with the machine's temporary files and belongs to whoever runs the tests. Whoever wants it while
+another test process makes it waits; what was made halfway is never used.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_PATIENCE = 240
+"""Seconds that one program of an installation may take."""
+
+
+class NotInstallableError(Exception):
+    """This machine cannot get the clients; the text says what is missing."""
+
+
+def installed_python() -> Path:
+    """Return the interpreter of an environment with requirements.txt; raises NotInstallableError."""
+    contents = (_HERE / "requirements.txt").read_bytes()
+    return _made("python", contents + sys.version.encode(), _install_python) / "bin" / "python"
+
+
+def installed_node() -> Path:
+    """Return the folder node_modules with package.json's packages; raises NotInstallableError."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise NotInstallableError(f"{program} is not installed: apt-get install nodejs npm")
+    return _made("node", (_HERE / "package.json").read_bytes(), _install_node) / "node_modules"
+
+
+def _install_python(folder: Path) -> None:
+    _run(sys.executable, "-m", "venv", str(folder))
+    requirements = str(_HERE / "requirements.txt")
+    _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--requirement", requirements)
+
+
+def _install_node(folder: Path) -> None:
+    shutil.copy(_HERE / "package.json", folder)
+    _run("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", folder=folder)
+
+
+def _made(language: str, versions: bytes, make: Callable[[Path], None]) -> Path:
+    """Return the folder for these versions, which `make` has filled, now or once before."""
+    key = sha256(versions).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"fencepost-clients-{os.getuid()}-{language}-{key}"
+    with _locked(folder.with_suffix(".lock")):
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(mode=0o700)
+            make(partial)
+            partial.rename(folder)
+    if folder.lstat().st_uid != os.getuid():
+        raise NotInstallableError(f"{folder} belongs to somebody else")
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _run(*command: str, folder: Path | None = None) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise NotInstallableError(f"{' '.join(command)} took more than {_PATIENCE} s") from None
+    if done.returncode != 0:
+        raise NotInstallableError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
