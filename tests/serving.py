@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 READY = 30
+ANY_PORT = {f"FENCEPOST_{name}_PORT": "0" for name in ("HTTP", "MQTT", "AMQP")}
 
 
 class Serving:
@@ -34,7 +35,7 @@ class Serving:
         self._log = (self.folder.parent / f"{self.folder.name}.log").open("a+", encoding="utf-8")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fencepost", "serve", "--data", str(self.folder), "--json"],
-            env={**os.environ, "FENCEPOST_HTTP_PORT": "0", **self._settings},
+            env={**os.environ, **ANY_PORT, **self._settings},
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
@@ -46,7 +47,10 @@ class Serving:
             self.process.stdout.close()
             self._log.close()
             raise AssertionError(self.log())
-        self.url = json.loads(line)["url"]
+        announced = json.loads(line)
+        self.url = announced["url"]
+        self.mqtt_port: int = announced["mqtt_port"]
+        self.amqp_port: int | None = announced["amqp_port"]
         tokens = json.loads((self.folder / "tokens.json").read_text())
         self.admin = self.client(tokens["admin"])
         self.ingest = self.client(tokens["ingest"])

@@ -30,6 +30,7 @@ from fencepost.model.event import (
     SignIn,
     Source,
 )
+from fencepost.model.identity import Operation
 from fencepost.model.instant import HOUR, MINUTE, SECOND, length, micros, moment
 from fencepost.model.rule import (
     AllowlistRule,
@@ -40,8 +41,10 @@ from fencepost.model.rule import (
     TimeWindowRule,
 )
 
-Delivery = tuple[str, SecurityMessage, datetime]
-"""(device_id, message, received_at), in the order of arrival."""
+Sent = tuple[str, SecurityMessage, datetime]
+"""(device_id, message, received_at)."""
+Delivery = tuple[str, SecurityMessage | Operation, datetime]
+"""(device_id, message or operation of the gateway, received_at), in the order of arrival."""
 
 REMEMBERED_MESSAGES = 64
 HORIZON = 48 * HOUR
@@ -151,15 +154,16 @@ def is_named(event: Event, event_name: str) -> bool:
 
 
 class _Device:
-    """All that one device ever said."""
+    """All that one device ever said, and all that the gateway saw of it."""
 
     def __init__(
         self, device_id: str, group: SecurityGroup, messages: Sequence[Delivery], until: datetime | None
     ) -> None:
         self.device_id = device_id
         self.group = group
-        mine = [(message, micros(at)) for other, message, at in messages if other == device_id]
-        self.messages = without_redelivered(mine)
+        mine = [(said, micros(at)) for other, said, at in messages if other == device_id]
+        self.messages = without_redelivered((m, at) for m, at in mine if isinstance(m, SecurityMessage))
+        self.operations = [(said, at) for said, at in mine if not isinstance(said, SecurityMessage)]
         self.clock = max([at for _, at in mine] + ([] if until is None else [micros(until)]))
         self.events = self._without_repeats(
             judged
@@ -195,8 +199,8 @@ class _Device:
     def _alerts_of(self, rule: Rule) -> Iterator[ReferenceAlert]:
         match rule:
             case TimeWindowRule():
-                episodes = Range(rule, self.events).episodes(self._first_window(rule), self._watermark(rule))
-                for episode in episodes:
+                numbers_of = Range(rule, self.events, self.operations)
+                for episode in numbers_of.episodes(self._first_window(rule), self._watermark(rule)):
                     yield self._alert(rule, None, episode[0].at, episode[-1].at, number_of(episode))
             case ThresholdRule():
                 for reports in runs_outside(rule, self.events):
@@ -223,6 +227,8 @@ class _Device:
         return ReferenceAlert(self.device_id, rule.type, value, moment(first), moment(last), count)
 
     def _first_window(self, rule: Rule) -> int | None:
+        if rule.row.subject == "hub":
+            return self._first_window_of_hub(rule)
         # It says: 'The first whole window begins at b: the earliest event of the device's first message (not earlier
         # than r - D)'. None where the rule is not measurable: 'its minimum is not judged'.
         sources = {message.source for message, _ in self.messages}
@@ -235,7 +241,16 @@ class _Device:
         begun = received_at - legitimate_delay(self.group, message.source, rule.row.event)
         return max(begun, min([j.at for j in judged_events(message, received_at, 0)], default=received_at))
 
+    def _first_window_of_hub(self, rule: Rule) -> int | None:
+        # It says: 'b is the first message that the gateway saw pass, in whichever direction, or before it the first
+        # operation of the very kind.'
+        begun = [at for name, at in self.operations if name.endswith("Messages") or name == rule.row.event]
+        return min(begun, default=None)
+
     def _watermark(self, rule: Rule) -> int:
+        # It says: 'Nothing can be late: the watermark is the receive time, or the clock.'
+        if rule.row.subject == "hub" or not self.messages:
+            return self.clock
         # It says: 'The greater of: the latest time of that event in a wholly processed message (events with a wrong
         # clock apart), and the receive time, or the clock, less D.'
         source = self.messages[0][0].source
@@ -326,10 +341,17 @@ def flow_of(payload: Connection, source: Source) -> Hashable | None:
 class Range:
     """One range rule over everything that one device reported."""
 
-    def __init__(self, rule: TimeWindowRule, events: Sequence[Judged]) -> None:
+    def __init__(
+        self,
+        rule: TimeWindowRule,
+        events: Sequence[Judged],
+        operations: Sequence[tuple[Operation, int]] = (),
+    ) -> None:
         self.rule = rule
         self.window = length(rule.window)
-        self.points = points_of(rule, events)
+        # It says: 'Operations: each of the kind that the rule counts, at our own receive time.'
+        seen = [Point(at, key) for key, (name, at) in enumerate(operations) if name == rule.row.event]
+        self.points = points_of(rule, events) + seen
         self.spans = spans_of(rule, events)
 
     def certain(self, t: int) -> int:

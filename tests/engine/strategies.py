@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.engine.reference import Delivery, Judged, points_of
+from tests.engine.reference import Delivery, Judged, Sent, points_of
 
 from fencepost.model.address import parse_address
 from fencepost.model.event import (
@@ -35,6 +35,7 @@ from fencepost.model.event import (
     SignIn,
     Source,
 )
+from fencepost.model.identity import Operation
 from fencepost.model.instant import HOUR, SECOND, length, micros, moment
 from fencepost.model.rule import (
     AllowlistRule,
@@ -44,6 +45,8 @@ from fencepost.model.rule import (
     ThresholdRule,
     TimeWindowRule,
 )
+
+_D = TypeVar("_D", bound=Delivery)
 
 BASE = datetime(2026, 3, 1, 8, tzinfo=UTC)
 MOST_ATOMS = 25
@@ -60,6 +63,12 @@ ADDRESS_ENTRIES = (
     "2001:db8::/32",
 )
 USER_ENTRIES = ("service", "0", "bob", "PLANT\\bob", "ann", "4242")
+OPERATIONS: tuple[Operation, ...] = (
+    *("MqttD2CMessages",) * 3,
+    *("TwinUpdates",) * 2,
+    "HttpC2DMessages",
+    "UnauthorizedOperations",
+)
 PROCESS_ENTRIES = (
     "/usr/bin/streamd",
     "sh",
@@ -129,6 +138,8 @@ def groups(*, minimums: bool) -> st.SearchStrategy[SecurityGroup]:
     parts: tuple[st.SearchStrategy[tuple[Rule, ...]], ...] = (
         _range_rules("ActiveConnectionsNotInAllowedRange", minimums=minimums).map(lambda rule: (rule,)),
         _range_rules("FailedLocalLoginsNotInAllowedRange", minimums=minimums).map(lambda rule: (rule,)),
+        _range_rules("MqttD2CMessagesNotInAllowedRange", minimums=minimums).map(lambda rule: (rule,)),
+        _range_rules("TwinUpdatesNotInAllowedRange", minimums=minimums).map(lambda rule: (rule,)),
         _list_rules("ConnectionToIpNotAllowed", "ConnectionToIpDenied", ADDRESS_ENTRIES),
         _list_rules("ConnectionFromIpNotAllowed", "ConnectionFromIpDenied", ADDRESS_ENTRIES[:2]),
         _list_rules("LocalUserNotAllowed", "LocalUserDenied", USER_ENTRIES),
@@ -373,7 +384,7 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Stream:
-    """A group, what its devices sent, and where the clock stands in the end."""
+    """A group, what its devices sent and were asked, and where the clock stands in the end."""
 
     group: SecurityGroup
     deliveries: tuple[Delivery, ...]
@@ -438,9 +449,9 @@ def packed(story: Story, sizes: Iterable[int], wait: int = 0) -> list[Parcel]:
 
 def sent(
     parcels: Iterable[Parcel], shuffle: Callable[[list[Event]], None] = lambda events: None
-) -> list[Delivery]:
+) -> list[Sent]:
     """Return the parcels as messages; `shuffle` orders the events inside each."""
-    deliveries: list[Delivery] = []
+    deliveries: list[Sent] = []
     for number, parcel in enumerate(parcels):
         events = [event for atom in parcel.atoms for event in atom.events]
         shuffle(events)
@@ -489,13 +500,12 @@ def streams(
         deliveries = _with_stale(deliveries, story.random)
     if repeats:
         deliveries = redelivered(deliveries, story.random)
+    said = with_operations(deliveries, story.unit, story.random)
     later = draw(st.sampled_from((0, 1, story.unit // SECOND, 3600, 200_000)))
-    return Stream(group, tuple(deliveries), deliveries[-1][2] + timedelta(seconds=later))
+    return Stream(group, tuple(said), said[-1][2] + timedelta(seconds=later))
 
 
-def _with_repeated_events(
-    group: SecurityGroup, deliveries: Sequence[Delivery], random: Random
-) -> list[Delivery]:
+def _with_repeated_events(group: SecurityGroup, deliveries: Sequence[Sent], random: Random) -> list[Sent]:
     """Put some events that a range rule keeps also into a later message, while that is legitimate."""
     assert group.allowed_lateness is not None
     result = list(deliveries)
@@ -516,19 +526,32 @@ def _is_counted(group: SecurityGroup, message: SecurityMessage, event: Event) ->
     )
 
 
-def redelivered(deliveries: Sequence[Delivery], random: Random) -> list[Delivery]:
+def redelivered(deliveries: Sequence[_D], random: Random) -> list[_D]:
     """Send some messages once more, later."""
     result = list(deliveries)
     for delivery in deliveries:
-        if random.random() < 0.2:
+        if random.random() < 0.2 and isinstance(delivery[1], SecurityMessage):
             after = result.index(delivery) + 1
             place = random.randint(after, len(result))
-            received_at = result[place - 1][2]
-            result.insert(place, (delivery[0], delivery[1], received_at))
+            again: Any = (delivery[0], delivery[1], result[place - 1][2])
+            result.insert(place, again)
     return result
 
 
-def _with_wrong_clock(delivery: Delivery, random: Random) -> Delivery:
+def with_operations(deliveries: Sequence[Delivery], unit: int, random: Random) -> list[Delivery]:
+    """Let the gateway see devices do things before, between and after their messages, one of them never sending."""
+    devices = [*dict.fromkeys(device_id for device_id, _, _ in deliveries), "mute"]
+    gaps = (0, 0, SECOND, unit // 2, unit - 1, unit, unit + 1, 2 * unit)
+    at = micros(deliveries[0][2]) - random.choice((0, 1, unit))
+    seen: list[Delivery] = []
+    for _ in range(random.randint(0, 12)):
+        at += random.choice(gaps)
+        seen.append((random.choice(devices), random.choice(OPERATIONS), moment(at)))
+    together = [*seen, *deliveries] if random.random() < 0.5 else [*deliveries, *seen]
+    return sorted(together, key=lambda delivery: delivery[2])
+
+
+def _with_wrong_clock(delivery: Sent, random: Random) -> Sent:
     """Set the clock of some events of one message in eight a day ahead, or back to 1970."""
     device_id, message, received_at = delivery
     if random.random() > 0.125 or any(isinstance(event, LocalUsers) for event in message.events):
@@ -552,7 +575,7 @@ def _shifted(event: ConnectionCreate | ProcessCreate, shift: timedelta) -> Event
     return replace(event, id=f"{event.id}-shifted", occurred_at=event.occurred_at + shift, payload=payload)
 
 
-def _with_stale(deliveries: Sequence[Delivery], random: Random) -> list[Delivery]:
+def _with_stale(deliveries: Sequence[Sent], random: Random) -> list[Sent]:
     """Send, not as the first message, events of yesterday and of last week."""
     result = list(deliveries)
     for number, hours in enumerate(random.sample((20, 22, 24, 26, 70), 2)):
@@ -589,8 +612,10 @@ def _simpler(stream: Stream) -> Iterator[Stream]:
     for fewer in _without_one(deliveries):
         yield Stream(group, fewer, stream.until)
     for number, (device_id, message, received_at) in enumerate(deliveries):
+        if not isinstance(message, SecurityMessage):
+            continue
         for events in _simpler_events(message.events):
-            delivery = (device_id, replace(message, events=list(events)), received_at)
+            delivery: Sent = (device_id, replace(message, events=list(events)), received_at)
             yield Stream(group, (*deliveries[:number], delivery, *deliveries[number + 1 :]), stream.until)
 
 

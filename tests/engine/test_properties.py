@@ -38,6 +38,7 @@ from tests.engine.strategies import (
 from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
+from fencepost.model.event import SecurityMessage
 from fencepost.model.instant import SECOND, moment
 from fencepost.model.outcome import Cleared, Finding, Outcome, Possible, Recovered
 from fencepost.model.rule import SecurityGroup, TimeWindowRule
@@ -73,6 +74,14 @@ def _comparable(alert: Alert) -> ReferenceAlert:
     )
 
 
+def outcomes_at(detector: Detector, delivery: Delivery) -> list[Outcome]:
+    """Let a detector hear of a message, or of an operation of the gateway."""
+    device_id, said, received_at = delivery
+    if isinstance(said, SecurityMessage):
+        return list(detector.receive(device_id, said, received_at))
+    return list(detector.operate(device_id, said, received_at))
+
+
 def outcomes_of(
     group: SecurityGroup,
     deliveries: Iterable[Delivery],
@@ -82,10 +91,10 @@ def outcomes_of(
     """Return what the engine concludes from each message and in the end; at a cut it starts anew."""
     detector = Detector.build((group,))
     steps: list[list[Outcome]] = []
-    for number, (device_id, message, received_at) in enumerate(deliveries):
+    for number, delivery in enumerate(deliveries):
         if cut(number):
             detector = Detector.build((group,), detector.snapshot())
-        steps.append(list(detector.receive(device_id, message, received_at)))
+        steps.append(outcomes_at(detector, delivery))
     if cut(len(steps)):
         detector = Detector.build((group,), detector.snapshot())
     steps.append(list(detector.tick(until)))
@@ -119,9 +128,13 @@ def extents(group: SecurityGroup, alerts: set[ReferenceAlert]) -> set[ReferenceA
 
     Minimums are promised for messages in order (S02). When data comes late between two violations the
     engine does not ask again whether the device was back in between: it may leave one alert where the
-    reference sees two, or two where it sees one, but never a gap.
+    reference sees two, or two where it sees one, but never a gap. What the gateway sees is never late.
     """
-    ordered = {rule.type for rule in group.rules if isinstance(rule, TimeWindowRule) and rule.needs_order}
+    ordered = {
+        rule.type
+        for rule in group.rules
+        if isinstance(rule, TimeWindowRule) and rule.needs_order and rule.row.subject != "hub"
+    }
     together: dict[tuple[str, str], list[ReferenceAlert]] = {}
     for alert in alerts:
         if alert.rule_type in ordered:
@@ -266,14 +279,14 @@ def parts_of(
     """Return what the time before each message brings, part by part; at a cut the engine starts anew."""
     detector, parts = Detector.build((stream.group,)), count()
     steps: list[list[list[Outcome]]] = []
-    for device_id, message, received_at in (*stream.deliveries, ("", None, stream.until)):
+    for moment_, delivery in [*((one[2], one) for one in stream.deliveries), (stream.until, None)]:
         steps.append([])
-        while (due := detector.next_wakeup()) is not None and due <= received_at:
-            steps[-1].append(detector.tick(received_at, most))
+        while (due := detector.next_wakeup()) is not None and due <= moment_:
+            steps[-1].append(detector.tick(moment_, most))
             if cut(next(parts)):
                 detector = Detector.build((stream.group,), detector.snapshot())
-        if message is not None:
-            detector.receive(device_id, message, received_at)
+        if delivery is not None:
+            outcomes_at(detector, delivery)
     return steps
 
 

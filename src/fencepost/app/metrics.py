@@ -9,6 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from fencepost.app.front_door import FrontDoor
+from fencepost.app.front_door_metrics import figures_of
 from fencepost.model.errors import FencepostError
 from fencepost.net.traffic import Traffic
 from fencepost.service.pipeline import Pipeline
@@ -23,8 +25,8 @@ class Metrics(Collector):
     """
     All figures of one service.
 
-    `delay` is a histogram to be fed, in seconds; `traffic` is what the server has seen of connections, set
-    when there is one.
+    `delay` is a histogram to be fed, in seconds; `traffic` is what the server has seen of connections, and
+    `front` the front door, set when there are any.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Metrics(Collector):
         damages: int,
     ) -> None:
         self.traffic = Traffic()
+        self.front: FrontDoor | None = None
         self._counters = counters
         self._pipeline = pipeline
         self._stored = stored
@@ -59,6 +62,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._of_the_door()
+        yield from figures_of(self.front) if self.front is not None else ()
         yield from self._of_the_pipeline()
         yield from self._of_the_store()
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,13 +10,16 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import uvloop
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from fencepost import __version__
+from fencepost.app.front_door import FrontDoor
 from fencepost.app.memory import set_memory_aside, set_up_memory
 from fencepost.app.metrics import Metrics
+from fencepost.app.sockets import PROTOCOLS, Sockets, port_of
 from fencepost.config.service import Settings
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.net.descriptors import raise_descriptor_limit
@@ -40,22 +42,29 @@ from fencepost.web.server import Binding, QuietServer, server_for
 
 STARTING = "fencepost"
 """Who makes the default group, in the audit."""
-BACKLOG = 2048
 
 _log = logging.getLogger("fencepost")
+
+
+class Ports(Struct, frozen=True):
+    """Where the service listens; None where it does not."""
+
+    https: int
+    mqtt: int | None
+    amqp: int | None
 
 
 def run(
     settings: Settings,
     installation: Installation,
     *,
-    listening: Callable[[int], None],
+    listening: Callable[[Ports], None],
     recalled: Callable[[int], None] = lambda _: None,
 ) -> None:
     """
     Serve until SIGTERM or SIGINT.
 
-    `listening` hears the port when messages are taken; `recalled` how far the journal has been read again
+    `listening` hears the ports when messages are taken; `recalled` how far the journal has been read again
     at the start. Raises OperatorError for what the operator must mend.
     """
     set_up_memory()
@@ -75,7 +84,7 @@ class _Run:
         self,
         settings: Settings,
         installation: Installation,
-        listening: Callable[[int], None],
+        listening: Callable[[Ports], None],
         recalled: Callable[[int], None],
     ) -> None:
         self._settings = settings
@@ -91,13 +100,13 @@ class _Run:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
-        raise_descriptor_limit(self._settings.http.max_connections)
+        self._most_devices = _connections_of_devices(self._settings)
         _refuse_unusable(self._binding())
-        with _bound(self._settings) as listener:
+        with Sockets(self._settings) as sockets:
             try:
                 stores = await asyncio.to_thread(self._open)
                 try:
-                    await self._serve(stores, listener)
+                    await self._serve(stores, sockets)
                 finally:
                     await asyncio.to_thread(_close, stores)
             except Stopped:
@@ -131,7 +140,7 @@ class _Run:
         snapshots.drop_after(committed)
         return _Stores(journal, control, snapshots)
 
-    async def _serve(self, stores: _Stores, listener: socket.socket) -> None:
+    async def _serve(self, stores: _Stores, sockets: Sockets) -> None:
         began = time.monotonic()
         processor = await asyncio.to_thread(self._recover, stores)
         set_memory_aside()
@@ -148,7 +157,7 @@ class _Run:
         pipeline.commits = commits
         working = asyncio.create_task(pipeline.run())
         try:
-            await self._open_the_door(pipeline, stores, listener, working)
+            await self._open_the_doors(pipeline, stores, sockets, working)
         finally:
             pipeline.close_the_door()
             await commits.close()
@@ -190,26 +199,43 @@ class _Run:
         pipeline.delayed = self._metrics.delay.observe
         return pipeline
 
-    async def _open_the_door(
-        self, pipeline: Pipeline, stores: _Stores, listener: socket.socket, working: "asyncio.Task[None]"
+    async def _open_the_doors(
+        self, pipeline: Pipeline, stores: _Stores, sockets: Sockets, working: "asyncio.Task[None]"
     ) -> None:
         commands = Commands(pipeline, self._clock.now, self._settings.ingest.server_addresses)
-        server = server_for(application(self._service(pipeline, commands, stores)), self._binding())
-        self._metrics.traffic = server.traffic
+        front = FrontDoor(self._settings, self._installation, pipeline, stores.control, self._clock.now)
+        self._metrics.front = front
         ending = asyncio.create_task(self._ending.wait())
-        adopting = asyncio.create_task(commands.adopt_server_addresses(STARTING))
-        await asyncio.wait({adopting, ending, working}, return_when=asyncio.FIRST_COMPLETED)
-        if not adopting.done():
-            adopting.cancel()
+        preparing = asyncio.create_task(self._prepare(commands, front))
+        await asyncio.wait({preparing, ending, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not preparing.done():
+            preparing.cancel()
             return
-        _refuse_full_disk(adopting, self._settings.journal.folder)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        port = listener.getsockname()[1]
-        _log.info("listening", extra={"host": self._settings.http.host, "port": port, "version": __version__})
-        self._listening(port)
+        _refuse_full_disk(preparing, self._settings.journal.folder)
+        server = server_for(self._application(pipeline, commands, stores, front), self._binding(front))
+        self._metrics.traffic = server.traffic
+        front.open(sockets, self._most_devices)
+        serving = asyncio.create_task(server.serve(sockets=[sockets.https]))
+        self._tell(sockets)
         await asyncio.wait({serving, ending, working}, return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
+        await front.close()
         await _shut(server, serving, pipeline.feed)
+
+    async def _prepare(self, commands: Commands, front: FrontDoor) -> None:
+        await commands.adopt_server_addresses(STARTING)
+        await front.gateway.registry.reconcile()
+
+    def _tell(self, sockets: Sockets) -> None:
+        mqtt, amqp = (sockets.of(name) for name in PROTOCOLS)
+        ports = Ports(
+            port_of(sockets.https), port_of(mqtt) if mqtt else None, port_of(amqp) if amqp else None
+        )
+        _log.info("listening", extra={**structs.asdict(ports), "version": __version__})
+        self._listening(ports)
+
+    def _application(self, pipeline: Pipeline, commands: Commands, stores: _Stores, front: FrontDoor) -> Any:
+        return application(self._service(pipeline, commands, stores))
 
     def _service(self, pipeline: Pipeline, commands: Commands, stores: _Stores) -> Service:
         settings = self._settings
@@ -244,7 +270,7 @@ class _Run:
         if self._ending.is_set():
             yield "the service ends"
 
-    def _binding(self) -> Binding:
+    def _binding(self, front: FrontDoor | None = None) -> Binding:
         http = self._settings.http
         return Binding(
             host=http.host,
@@ -254,6 +280,7 @@ class _Run:
             head_seconds=http.request_timeout.total_seconds(),
             keep_alive_seconds=http.keep_alive.total_seconds(),
             connections=http.max_connections,
+            taking=front.web_sockets.taking if front is not None else lambda _: None,
         )
 
 
@@ -261,17 +288,18 @@ def _wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _bound(settings: Settings) -> socket.socket:
-    """Return a listening socket, before anything else is begun: an address in use is told at once."""
-    http = settings.http
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
-    try:
-        return socket.create_server((http.host, http.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = (
-            f"cannot listen on {http.host}:{http.port}: {error.strerror or error}; choose another [http] port"
+def _connections_of_devices(settings: Settings) -> int:
+    """Return how many connections each protocol of devices may have: fewer than asked where the system says so."""
+    protocols, asked = settings.mqtt.enabled + settings.amqp.enabled, settings.gateway.max_connections
+    most = raise_descriptor_limit(settings.http.max_connections, protocols * asked) // max(protocols, 1)
+    if protocols and most < asked:
+        _log.warning(
+            "this process may open too few files for %d connections of each protocol of devices: %d is the most; "
+            "raise its limit (LimitNOFILE= in the systemd unit), or lower [gateway] max_connections",
+            asked,
+            most,
         )
-        raise OperatorError([Problem("http.port", reason)]) from None
+    return most
 
 
 def _refuse_full_disk(adopting: "asyncio.Task[None]", folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +11,9 @@ from fencepost.cli.options import JsonOption
 from fencepost.cli.output import printable, progress, say, write_lines
 from fencepost.config.service import Settings, load_settings
 from fencepost.setup.installation import Installation
+
+if TYPE_CHECKING:
+    from fencepost.app.service import Ports
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +40,8 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
     for warning in installation.warnings:
         say(printable(f"warning: {warning}"), error=True)
 
-    def listening(port: int) -> None:
-        _announce(settings, installation, port, json=json)
+    def listening(ports: "Ports") -> None:
+        _announce(settings, installation, ports, json=json)
 
     with progress("reading the journal", None) as step:
         read = 0
@@ -53,15 +57,17 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
             raise RuntimeError("the service cannot go on") from error  # ours, and not the output's
 
 
-def _announce(settings: Settings, installation: Installation, port: int, *, json: bool) -> None:
-    url = url_of(settings, "localhost", port)
+def _announce(settings: Settings, installation: Installation, ports: "Ports", *, json: bool) -> None:
+    url = url_of(settings, "localhost", ports.https)
     ca_file = ca_file_of(settings, installation)
     if json:
-        write_lines(
-            [{"url": url, "ca_file": str(ca_file) if ca_file else None, "data": str(installation.folder)}]
-        )
+        report = {"url": url, "ca_file": str(ca_file) if ca_file else None, "data": str(installation.folder)}
+        write_lines([{**report, "mqtt_port": ports.mqtt, "amqp_port": ports.amqp}])
         return
     say(f"Fencepost takes messages at {url}")
+    for protocol, port in (("MQTT", ports.mqtt), ("AMQP", ports.amqp)):
+        if port is not None:
+            say(f"{protocol:<9} port {port}, as an IoT Hub")
     say(printable(f"data      {installation.folder}"))
     if ca_file is not None:
         say(printable(f"authority {ca_file}"))

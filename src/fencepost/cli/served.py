@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from fencepost.model.errors import FencepostError
 
-USUAL_PORT = 8443
+USUAL_PORT, USUAL_MQTT, USUAL_AMQP = 8443, 8883, 5671
 LOG = "serve.log"
 STARTING = 30.0
 ENDING = 10.0
@@ -41,7 +41,7 @@ class Served:
 
     def __init__(self, data: Path, port: int) -> None:
         self._data = data
-        self._port = port or free_port()
+        self._port = port or free_port(USUAL_PORT)
         self._process: Process | None = None
         self._listening: asyncio.Task[bytes] | None = None
 
@@ -88,7 +88,12 @@ class Served:
 
     def _environment(self, ours: Mapping[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in ours.items() if not name.startswith("FENCEPOST_")}
-        return {**kept, "FENCEPOST_HTTP_PORT": str(self._port), "FENCEPOST_LOG_FORMAT": "text"}
+        ports = {
+            "FENCEPOST_HTTP_PORT": self._port,
+            "FENCEPOST_MQTT_PORT": free_port(USUAL_MQTT),
+            "FENCEPOST_AMQP_PORT": free_port(USUAL_AMQP),
+        }
+        return {**kept, **{name: str(port) for name, port in ports.items()}, "FENCEPOST_LOG_FORMAT": "text"}
 
     def _ended(self) -> ServiceEnded:
         lines = (self._data / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -97,12 +102,12 @@ class Served:
         return ServiceEnded(f"`fencepost serve` has ended with {code}. It said last:\n{said}")
 
 
-def free_port() -> int:
-    """Return the usual port if it is free, else 0, which stands for any that is."""
+def free_port(usual: int) -> int:
+    """Return a usual port if it is free, else 0, which stands for any that is."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", USUAL_PORT))
+            probe.bind(("127.0.0.1", usual))
         except OSError:
             return 0
-    return USUAL_PORT
+    return usual

@@ -1,7 +1,7 @@
 """Requests to a service, repeated while it is busy or away."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from random import random
@@ -43,13 +43,15 @@ class Setback(Struct, frozen=True):
     """
     Why a request was not granted, and in how many seconds it may be (None: nobody knows).
 
-    `answered` says that somebody said no; otherwise nobody said anything.
+    `answered` says that somebody said no; otherwise nobody said anything. `answer` is what was said, word by
+    word, where it was said to a request of its own.
     """
 
     problem: Problem
     answered: bool
     wait: float | None = None
     is_lasting: bool = False
+    answer: Answer | None = None
 
     def pause_after(self, attempt: int) -> float:
         """Return the seconds until the next attempt, the first being 0."""
@@ -100,15 +102,31 @@ class Requests:
             task.cancel()
         await self._client.__aexit__(kind, error, trace)
 
+    async def until_ready(self, patience: float) -> None:
+        """Return when the service is ready; raises OperatorError at once where nobody answers."""
+        outcome = await self.attempt("GET", "/readyz")
+        if isinstance(outcome, Setback):
+            if not outcome.answered:
+                raise OperatorError([outcome.problem])
+            await self.granted("GET", "/readyz", patience)
+
     async def granted(self, method: str, path: str, patience: float, **request: Any) -> bytes:
+        """Return the content of the answer to a request that was granted; see `answered`."""
+        return (await self.answered(method, path, patience, **request)).content
+
+    async def answered(
+        self, method: str, path: str, patience: float, *, known: Container[int] = (), **request: Any
+    ) -> Answer:
         """
-        Return the content of the answer to a request that was granted.
+        Return the answer to a request that was granted, or whose status is one of the `known`.
 
         One that finds the service busy or away is repeated, as the service asks and else with growing
         pauses, until all of it takes more than `patience` seconds. Raises OperatorError.
         """
         spent, attempt, begun = 0.0, 0, monotonic()
         while isinstance(outcome := await self.attempt(method, path, **request), Setback):
+            if outcome.answer is not None and outcome.answer.status in known:
+                return outcome.answer
             wait = outcome.pause_after(attempt)
             spent += monotonic() - begun + wait
             if outcome.is_lasting or spent > patience:
@@ -116,7 +134,11 @@ class Requests:
             self.repeated += 1
             await self._sleep(wait)
             attempt, begun = attempt + 1, monotonic()
-        return outcome.content
+        return outcome
+
+    def trouble_with(self, answer: Answer) -> Problem:
+        """Return what an answer that is an error says."""
+        return trouble.of_answer(answer.status, answer.content, self.url)
 
     async def attempt(self, method: str, path: str, **request: Any) -> Answer | Setback:
         """
@@ -173,13 +195,15 @@ class Requests:
         if response.is_success and not whole:
             return Answer(status, response.headers, b"")
         content = await _content(response)
+        answer = Answer(status, response.headers, content)
         if response.is_success:
-            return Answer(status, response.headers, content)
+            return answer
         return Setback(
             trouble.of_answer(status, content, self.url),
             answered=True,
             wait=retry_after(response.headers, datetime.now(UTC)),
             is_lasting=status not in AGAIN,
+            answer=answer,
         )
 
     def _set_back(self, error: httpx2.RequestError) -> Setback:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from fencepost.client.access import Access
-from fencepost.client.requests import Requests, Setback, Sleep
+from fencepost.client.requests import Requests, Sleep
 from fencepost.model.alert import Alert
 from fencepost.model.errors import OperatorError, Problem
 
@@ -53,7 +53,7 @@ class Service:
 
     A request that finds the service busy or away is repeated for `patience` seconds; a message may so be
     sent twice, which counts once (S09). Whatever does not mend itself is raised as OperatorError, and so is
-    an access that cannot be used. `sleep` is how to wait.
+    an access that cannot be used. `sleep` is how to wait; `requests` are for other ways to ask.
     """
 
     def __init__(
@@ -64,49 +64,45 @@ class Service:
         sleep: Sleep = asyncio.sleep,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self._requests = Requests(access, connections=connections, sleep=sleep, transport=transport)
-        self.url = self._requests.url
+        self.requests = Requests(access, connections=connections, sleep=sleep, transport=transport)
+        self.url = self.requests.url
 
     async def __aenter__(self) -> Self:
-        await self._requests.__aenter__()
+        await self.requests.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._requests.__aexit__(kind, error, trace)
+        await self.requests.__aexit__(kind, error, trace)
 
     @property
     def repeated(self) -> int:
         """How often requests had to be repeated."""
-        return self._requests.repeated
+        return self.requests.repeated
 
     async def until_ready(self, *, patience: float = PATIENCE) -> None:
         """Return when the service is ready; raises OperatorError at once where nobody answers."""
-        outcome = await self._requests.attempt("GET", "/readyz")
-        if isinstance(outcome, Setback):
-            if not outcome.answered:
-                raise OperatorError([outcome.problem])
-            await self._requests.granted("GET", "/readyz", patience)
+        await self.requests.until_ready(patience)
 
     async def put_group(self, name: str, body: Any, *, patience: float = PATIENCE) -> None:
         """Put a group in force; `body` is what groups.yaml says of it."""
         content = msgspec.json.encode(body)
         path, headers = f"/v1/groups/{quote(name, safe='')}", {"Content-Type": "application/json"}
-        await self._requests.granted("PUT", path, patience, content=content, headers=headers)
+        await self.requests.granted("PUT", path, patience, content=content, headers=headers)
 
     async def send(self, device_id: str, body: bytes, *, patience: float = PATIENCE) -> Receipt:
         """Send a message of a device, JSON or FlatBuffers; it is on the service's disk when this returns."""
         kind = "application/json" if body.startswith(b"{") else "application/octet-stream"
         path, headers = f"/v1/devices/{quote(device_id, safe='')}/messages", {"Content-Type": kind}
-        content = await self._requests.granted("POST", path, patience, content=body, headers=headers)
+        content = await self.requests.granted("POST", path, patience, content=body, headers=headers)
         return self._understood(content, Receipt)
 
     async def alerts(self, since: datetime, *, patience: float = PATIENCE) -> AsyncGenerator[Alert, None]:
         """Yield the alerts of which something happened at `since`, by their devices' clocks, or later."""
         params = {"since": since.astimezone(UTC).isoformat(), "limit": str(PAGE)}
         while True:
-            content = await self._requests.granted("GET", "/v1/alerts", patience, params=params)
+            content = await self.requests.granted("GET", "/v1/alerts", patience, params=params)
             page = self._understood(content, _Page)
             for alert in page.items:
                 yield alert
@@ -120,7 +116,7 @@ class Service:
 
         `on_open` is called whenever the service begins to tell. The same state of an alert may come twice.
         """
-        async for event in self._requests.events("/v1/alerts/stream", on_open):
+        async for event in self.requests.events("/v1/alerts/stream", on_open):
             if event.event == "alert":
                 yield self._understood(event.data.encode(), Alert)
 

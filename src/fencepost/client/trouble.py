@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import httpx2
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fencepost.model.errors import Problem
 
@@ -24,22 +24,28 @@ class Fault(Struct, frozen=True):
 
 
 class ProblemDetails(Struct, frozen=True):
-    """An answer that is an error (RFC 9457)."""
+    """An answer that is an error: of our own API (RFC 9457), or as an IoT Hub says it, in `message`."""
 
     title: str = ""
     detail: str = ""
     problems: tuple[Fault, ...] = ()
+    message: str = field(default="", name="Message")
+
+    @property
+    def words(self) -> str:
+        """What it says; a hub says `ErrorCode:Name;` first."""
+        return self.detail or self.title or self.message.partition(";")[2] or self.message
 
 
-def of_transport(error: httpx2.RequestError, url: str) -> Problem:
-    """Return why no answer came."""
+def of_transport(error: Exception, url: str) -> Problem:
+    """Return why no answer came, or no connection."""
     plain = (
         "; a Fencepost listens at https:// unless it was told otherwise" if url.startswith("http:") else ""
     )
     return Problem(url, _reason(error) + plain)
 
 
-def is_lasting(error: httpx2.RequestError) -> bool:
+def is_lasting(error: Exception) -> bool:
     """Return whether trying again is of no use."""
     return isinstance(error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError) or any(
         isinstance(cause, ssl.SSLCertVerificationError) or _is_plain(cause) for cause in _causes(error)
@@ -53,7 +59,7 @@ def of_answer(status: int, content: bytes, url: str) -> Problem:
     except msgspec.MsgspecError:
         said = ProblemDetails()
     opening = _OPENINGS.get(status, f"the service answers {status}")
-    words = [said.detail or said.title or _phrase(status)]
+    words = [said.words or _phrase(status)]
     words += [f"{fault.path}: {fault.reason}" for fault in said.problems if fault.reason not in said.detail]
     return Problem(url, opening if status == HTTPStatus.UNAUTHORIZED else f"{opening}: {'; '.join(words)}")
 
@@ -75,13 +81,13 @@ def _phrase(status: int) -> str:
         return "no reason given"
 
 
-def _reason(error: httpx2.RequestError) -> str:
+def _reason(error: Exception) -> str:
     known = (reason for cause in _causes(error) if (reason := _reason_of_cause(cause)))
     if reason := next(known, None):
         return reason
     if isinstance(error, httpx2.ConnectTimeout):
         return "it cannot be reached: no answer to the attempt to connect"
-    if isinstance(error, httpx2.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return "it does not answer"
     return f"the connection failed: {str(error) or type(error).__name__}"
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from fencepost.engine.clock import HORIZON, is_wrong, judged_times
 from fencepost.engine.completeness import note_refusals
 from fencepost.engine.device import NO_WINDOWS, Device
-from fencepost.engine.plan import SOURCES, Plan, Served, served_delays, unmeasurable
+from fencepost.engine.plan import SOURCES, Plans, served_delays, unmeasurable
 from fencepost.engine.snapshot import pack, unpack
 from fencepost.engine.timers import Timers
 from fencepost.engine.turn import Dirty, Turn
@@ -45,14 +45,14 @@ class Detector:
     def __init__(self, groups: Iterable[SecurityGroup] = ()) -> None:
         self._groups = {group.name.casefold(): group for group in groups}
         self._membership = Membership(self._groups.values())
-        self._plans: dict[tuple[str, Source, Served], Plan] = {}
+        self._plans = Plans()
         self._devices: dict[str, Device] = {}
         self._silent: dict[str, str | None] = {}
         self._timers = Timers(self._devices)
         self._now = 0
         self.edits: list[Outcome] = []
         self._turn = Turn()
-        self._compile()
+        self._plans.compile(self._groups.values())
 
     @classmethod
     def build(cls, groups: Iterable[SecurityGroup] | None, snapshot: bytes = b"") -> "Detector":
@@ -71,7 +71,7 @@ class Detector:
         detector._silent.update(content.silent)
         for device_id, tag, restore in content.devices:
             device = detector._enrol(device_id, tag)
-            restore(device, detector._plan_for)
+            restore(device, detector._plans.of_device)
             detector._timers.schedule(device_id, device)
         if groups is not None:
             detector.edits = detector._adopt(tuple(groups), moment(content.now))
@@ -142,14 +142,16 @@ class Detector:
             device = self._enrol(device_id, self._silent.pop(device_id, None))
         now = (at - EPOCH) // MICROSECOND
         self._now = max(self._now, now)
+        check, is_met = device.plan.operations.get(operation), device.sources & HUB
+        if check is None and is_met:
+            return []
         outcomes = self._begin(device_id, device, now)
-        check = device.plan.operations.get(operation)
-        if not device.sources & HUB:
+        if not is_met:
             self._meet(device, operation)
         if check is not None:
             check.judge(device, HubOperation(id="", occurred_at=at, operation=operation), now, self._turn)
-            if device.watching:
-                self._advance(device_id, device, now)
+        if device.watching:
+            self._advance(device_id, device, now)
         return outcomes
 
     def tick(self, now: datetime, most: int | None = None) -> list[Outcome]:
@@ -194,8 +196,15 @@ class Detector:
         served = served_delays(delays)
         if served or device.memory is not None:
             device.remember().delays = served
-        device.plan = self._plan_for(device, device.plan.group, device.plan.source)
+        device.plan = self._plans.of_device(device, device.plan.group, device.plan.source)
         self._timers.schedule(device_id, device)
+
+    def open_gateway(self, at: datetime) -> None:
+        """Take note that the gateway saw nothing up to a moment: no minimum is asked of a window before it (S19)."""
+        for device in self._devices.values():
+            for check, window in device.open_windows():
+                if not check.is_reported:
+                    check.hold(window, micros(at))
 
     def replace_group(self, group: SecurityGroup, at: datetime) -> list[Outcome]:
         """Put an edited or a new group in force from the next event on (S24)."""
@@ -251,7 +260,7 @@ class Detector:
         """Take note of a first message, or of a first one from another kind of sender."""
         turn = self._turn
         if device.plan.source != message.source:
-            device.plan = self._plan_for(device, device.plan.group, message.source)
+            device.plan = self._plans.of_device(device, device.plan.group, message.source)
         if not device.contact:
             device.contact = turn.now
             if device.plan.minimums:
@@ -340,34 +349,15 @@ class Detector:
 
     def _enrol(self, device_id: str, tag: str | None) -> Device:
         group, _ = self._membership.group_of(device_id, tag)
-        device = self._devices[device_id] = Device(self._plan(group, "legacy", ()), tag)
+        device = self._devices[device_id] = Device(self._plans.of(group), tag)
         return device
-
-    def _compile(self) -> None:
-        """Compile every group for the usual sender before its first message has to wait for it."""
-        current = {group.name: group for group in self._groups.values()}
-        self._plans = {
-            key: plan for key, plan in self._plans.items() if current.get(plan.group.name) is plan.group
-        }
-        for group in self._groups.values():
-            self._plan(group, "legacy", ())
-
-    def _plan(self, group: SecurityGroup, source: Source, served: Served) -> Plan:
-        key = (group.name, source, served)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = Plan(group, source, served)
-        return plan
-
-    def _plan_for(self, device: Device, group: SecurityGroup, source: Source) -> Plan:
-        return self._plan(group, source, device.memory.delays if device.memory is not None else ())
 
     def _move(
         self, device_id: str, device: Device, group: SecurityGroup, at: int, outcomes: list[Outcome]
     ) -> None:
         if group.name.casefold() == device.plan.group.name.casefold():
             return
-        device.plan = self._plan_for(device, group, device.plan.source)
+        device.plan = self._plans.of_device(device, group, device.plan.source)
         device.reset()
         outcomes.append(Reassigned(device_id=device_id, group=group, at=moment(at)))
         self._turn.now = at
@@ -377,7 +367,7 @@ class Detector:
 
     def _regroup(self, at: datetime) -> list[Outcome]:
         self._membership = Membership(self._groups.values())
-        self._compile()
+        self._plans.compile(self._groups.values())
         outcomes: list[Outcome] = []
         for device_id, device in self._devices.items():
             group, _ = self._membership.group_of(device_id, device.tag)
@@ -392,7 +382,7 @@ class Detector:
     def _carry_over(self, device_id: str, device: Device, group: SecurityGroup, at: int) -> None:
         """Keep the counters of rules that count as before; a changed minimum begins anew (S24)."""
         before = {check.type: (check, window) for check, window in device.open_windows()}
-        device.plan = self._plan_for(device, group, device.plan.source)
+        device.plan = self._plans.of_device(device, group, device.plan.source)
         device.reset()
         for check in device.plan.ranges if before else ():
             known, window = before.get(check.type, (None, None))

@@ -1,11 +1,16 @@
 """How often our own gateway saw a device do something, or be asked to (S19)."""
 
+from msgspec import Struct
+
 from fencepost.engine.device import Device
 from fencepost.engine.ranges import Range
 from fencepost.engine.turn import Turn
 from fencepost.engine.windows import records, singly
-from fencepost.model.event import HubOperation
+from fencepost.model.event import Details, Event, HubOperation
 from fencepost.model.rule import TimeWindowRule
+
+_NOTHING_MORE = Details()
+"""What evidence shows of an operation besides its name and its time."""
 
 
 class HubOperations(Range):
@@ -32,5 +37,5 @@ class HubOperations(Range):
             self.settle(device, window, time, event, turn, latest=True)
         return False
 
-    def payload_of(self, event: HubOperation) -> HubOperation:
-        return event
+    def payload_of(self, event: Event) -> Struct:
+        return _NOTHING_MORE

@@ -1,6 +1,6 @@
 """A group compiled for one kind of sender: which checks an event goes through, and how late it may be."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import get_args
 
@@ -96,6 +96,34 @@ class Plan:
             return length(THREADX_DELAY)
         default = LEGACY_DELAYS.get(event_name, LEGACY_DELAY)
         return self._delays.get(event_name, length(default))
+
+
+class Plans:
+    """The plans of the groups in force."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[str, Source, Served], Plan] = {}
+
+    def compile(self, groups: Collection[SecurityGroup]) -> None:
+        """Drop what is not of these groups, and compile each for the usual sender before its first message waits."""
+        current = {group.name: group for group in groups}
+        self._plans = {
+            key: plan for key, plan in self._plans.items() if current.get(plan.group.name) is plan.group
+        }
+        for group in groups:
+            self.of(group)
+
+    def of(self, group: SecurityGroup, source: Source = "legacy", served: Served = ()) -> Plan:
+        """Return the plan of a group for a kind of sender, compiled when it is first asked for."""
+        key = (group.name, source, served)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = Plan(group, source, served)
+        return plan
+
+    def of_device(self, device: Device, group: SecurityGroup, source: Source) -> Plan:
+        """Return the plan of a group for a device whose twin we may have served (S06)."""
+        return self.of(group, source, device.memory.delays if device.memory is not None else ())
 
 
 def unmeasurable(device: Device) -> tuple[str, ...]:

@@ -327,8 +327,8 @@ class Range:
         if self.min and last >= watch.since:
             due = last + self.width
             watch.due = min(due, watch.due)
-        if watch.violated is not None and watch.resume == NEVER:
-            watch.resume = max(first, watch.violated + self.width)
+        if watch.violated is not None and (watch.resume == NEVER or first >= watch.watermark):
+            watch.resume = min(watch.resume, max(first, watch.violated + self.width))
         for missed in [m for m in watch.shortfalls if first <= m and last > m - self.width]:
             if self.count(window, missed)[1] >= self.min:
                 watch.shortfalls = tuple(at for at in watch.shortfalls if at != missed)

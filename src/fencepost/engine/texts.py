@@ -5,6 +5,7 @@ from datetime import timedelta
 from fencepost.model.alert import Alert
 from fencepost.model.rule import AllowlistRule, DenylistRule, Rule, ThresholdRule, TimeWindowRule
 
+
 def described(alert: Alert, rule: Rule) -> str:
     """Return the description of an alert: the owner's own words if there are any, and the facts."""
     return f"{rule.description or rule.row.description} {_facts(alert, rule)}"

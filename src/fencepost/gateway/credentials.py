@@ -91,7 +91,7 @@ class Credentials:
         try:
             return self._policies.check(token, permission)
         except NotAllowed as error:
-            raise self._refusal(None, str(error)) from None
+            raise self._refusal(None, error.reason) from None
 
     def trespassed(self, key: IdentityKey, what: str) -> Unauthorized:
         """Return the refusal of an identity that reached for what is another's, and note it."""
@@ -117,7 +117,7 @@ class Credentials:
             try:
                 self._policies.check(token, "DeviceConnect", resource_of(key))
             except NotAllowed as error:
-                raise ValueError(str(error)) from None
+                raise ValueError(error.reason) from None
             if identity is None:
                 raise ValueError("unknown")
             return

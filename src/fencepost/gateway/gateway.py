@@ -19,10 +19,6 @@ class Counters(Struct):
 
     connects: int = 0
     """Identities that signed in."""
-    unauthorized: int = 0
-    """Sign-ins that were refused, and attempts on what is another's."""
-    taken_over: int = 0
-    """Connections that a second one of the same identity ended."""
     forbidden: int = 0
     """Connections closed for something that IoT Hub does not do, such as QoS 2."""
     lost_wills: int = 0

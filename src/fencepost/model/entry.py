@@ -52,6 +52,12 @@ class TwinServed(Struct, frozen=True, array_like=True, tag="twin"):
     at: datetime
 
 
+class GatewayOpened(Struct, frozen=True, array_like=True, gc=False, tag="gateway"):
+    """The gateway began to listen: whatever devices wanted to do just before, it could not see (S19)."""
+
+    at: datetime
+
+
 class Ticked(Struct, frozen=True, array_like=True, gc=False, tag="tick"):
     """Time alone had something to judge (S05)."""
 
@@ -98,6 +104,7 @@ Entry = (
     | TurnedAway
     | Operated
     | TwinServed
+    | GatewayOpened
     | Ticked
     | GroupPut
     | GroupDeleted

@@ -43,6 +43,12 @@ Code = Literal[
 ]
 CODES: tuple[Code, ...] = get_args(Code)
 
+Dialect = Literal["registry", "method", "provisioning"]
+"""
+Where clients look for what went wrong: in `Message` as words, there as a JSON text with the number, or in the
+body itself.
+"""
+
 NUMBERS: dict[Code, int] = {
     "GenericBadRequest": 400_000,
     "InvalidProtocolVersion": 400_001,
@@ -75,20 +81,16 @@ NUMBERS: dict[Code, int] = {
 
 
 class HubError(FencepostError):
-    """
-    A refusal in the words of an IoT Hub; `retry_after` is in seconds, None where waiting does not help.
-
-    `in_json` says that the clients of this call look for the number: of direct methods.
-    """
+    """A refusal in the words of an IoT Hub; `retry_after` is in seconds, None where waiting does not help."""
 
     def __init__(
-        self, code: Code, detail: str, *, retry_after: int | None = None, in_json: bool = False
+        self, code: Code, detail: str, *, retry_after: int | None = None, dialect: Dialect = "registry"
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
-        self.in_json = in_json
+        self.dialect = dialect
 
     @property
     def number(self) -> int:
@@ -101,24 +103,22 @@ class HubError(FencepostError):
     def body(self, tracking: str, at: datetime) -> bytes:
         """Return the error as the body of an answer; `tracking` finds it again, `at` is aware UTC."""
         tracked = f"{tracking}-G:0-TimeStamp:{at:%m/%d/%Y %H:%M:%S}"
-        said = self._in_json(tracked, at) if self.in_json else self._in_words(tracked)
-        return msgspec.json.encode(said)
-
-    def _in_words(self, tracked: str) -> dict[str, Any]:
-        return {
-            "Message": f"ErrorCode:{self.code};{self.detail}",
-            "ExceptionMessage": f"Tracking ID:{tracked}",
-        }
-
-    def _in_json(self, tracked: str, at: datetime) -> dict[str, Any]:
-        inner = {
+        numbered = {
             "errorCode": self.number,
-            "message": self.detail,
             "trackingId": tracked,
-            "timestampUtc": at,
+            "message": self.detail,
             "info": None,
+            "timestampUtc": at,
         }
-        return {"Message": msgspec.json.encode(inner).decode(), "ExceptionMessage": ""}
+        match self.dialect:
+            case "registry":
+                words = f"ErrorCode:{self.code};{self.detail}"
+                said: dict[str, Any] = {"Message": words, "ExceptionMessage": f"Tracking ID:{tracked}"}
+            case "method":
+                said = {"Message": msgspec.json.encode(numbered).decode(), "ExceptionMessage": ""}
+            case "provisioning":
+                said = numbered
+        return msgspec.json.encode(said)
 
 
 def code_of_status(status: int) -> Code:

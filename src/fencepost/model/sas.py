@@ -53,7 +53,7 @@ def parse_sas(text: str) -> SharedAccessSignature:
     for part in rest.strip().split("&"):
         name, _, value = part.partition("=")
         if name in fields:
-            raise ValueError(f"{name} stands twice")
+            raise ValueError("a field stands twice")
         fields[name] = value
     try:
         resource, signature, expiry = fields["sr"], fields["sig"], fields["se"]
@@ -72,7 +72,9 @@ def parse_sas(text: str) -> SharedAccessSignature:
 
 
 def sign(resource: str, key: str, expires_at: int, policy: str | None = None) -> str:
-    """Return a token for a resource, signed with a key (base64) until a second since 1970."""
+    """Return a token for a resource, signed with a key until a second since 1970; ValueError for no key."""
+    if not is_key(key):
+        raise ValueError("not the base64 of a key of 16 to 64 bytes")
     encoded = quote(resource, safe="")
     signature = b64encode(_signature(f"{encoded}\n{expires_at}".encode(), key)).decode()
     token = f"{SCHEME} sr={encoded}&sig={quote(signature, safe='')}&se={expires_at}"
@@ -96,10 +98,13 @@ def covers(resource: str, wanted: str) -> bool:
     """
     Whether a token for a resource is one for what is wanted: by whole segments, the host without case.
 
-    Both are percent-decoded; a port behind the host does not matter.
+    Both are percent-decoded; a port behind the host does not matter. An id with characters that are encoded
+    may be so once more: .NET clients encode it by itself, and then the whole resource.
     """
     have, want = resource.strip("/").split("/"), wanted.strip("/").split("/")
-    return _host(have[0]) == _host(want[0]) and have[1:] == want[1 : len(have)]
+    return (
+        len(have) <= len(want) and _host(have[0]) == _host(want[0]) and all(map(_names, have[1:], want[1:]))
+    )
 
 
 def host_of(resource: str) -> str:
@@ -110,6 +115,11 @@ def host_of(resource: str) -> str:
 def _host(text: str) -> str:
     name, colon, port = text.rpartition(":")
     return (name if colon and port.isdigit() and not name.endswith(":") else text).lower()
+
+
+def _names(segment: str, wanted: str) -> bool:
+    # an id of plain characters has one spelling: the token of a device `%61` is none for a device `a`
+    return segment == wanted or (quote(wanted, safe="") != wanted and unquote(segment) == wanted)
 
 
 def _signature(signed: bytes, key: str) -> bytes:

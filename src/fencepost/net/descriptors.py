@@ -8,11 +8,12 @@ RESERVED = 256
 """Descriptors for all that is no connection: the journal, the control store, snapshots, certificates."""
 
 
-def raise_descriptor_limit(connections: int) -> None:
+def raise_descriptor_limit(connections: int, wanted: int = 0) -> int:
     """
-    Let this process open so many connections besides all else.
+    Let this process open so many connections besides all else, and of those `wanted` as many as may be.
 
-    Raises OperatorError where the hard limit does not allow it.
+    Returns how many of the wanted ones that is. Raises OperatorError where the hard limit does not allow for
+    `connections`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + RESERVED
@@ -23,5 +24,7 @@ def raise_descriptor_limit(connections: int) -> None:
             f"or set [http] max_connections to at most {max(hard - RESERVED, 0)}"
         )
         raise OperatorError([Problem("http.max_connections", reason)])
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    fitting = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - needed)
+    if soft != resource.RLIM_INFINITY and soft < needed + fitting:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed + fitting, hard))
+    return fitting

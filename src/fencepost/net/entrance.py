@@ -80,8 +80,8 @@ class Entrance:
         for listener in self.sockets:
             self._loop.remove_reader(listener)
             listener.close()
-        for task in self._arriving:
-            task.cancel()
+        for task in self._arriving if self._tls is not None else ():
+            task.cancel()  # without TLS they are inside in a moment
 
     async def wait_closed(self) -> None:
         if self._arriving:

@@ -50,16 +50,17 @@ class TlsListener:
         except TimeoutError:
             for connection in [*self._inside]:
                 connection.abort()
+            await asyncio.sleep(0)
 
     def _connection(self, leave: Leave) -> TlsProtocol:
         connection = TlsProtocol(
             self._context,
             self._protocol,
+            lambda: self._inside.add(connection),
             lambda: self._lost(connection, leave),
             self._failed,
             handshake_seconds=self._admission.handshake_seconds,
         )
-        self._inside.add(connection)
         return connection
 
     def _lost(self, connection: TlsProtocol, leave: Leave) -> None:

@@ -101,14 +101,16 @@ class TlsProtocol(asyncio.Protocol):
     """
     The TLS side of one connection, below a protocol of plain bytes.
 
-    `inner` makes that protocol when the handshake is done; its transport is a `TlsTransport`. `lost` is
-    called once when the connection is gone, and `failed` then too, where its handshake was not done.
+    `inner` makes that protocol when the handshake is done; its transport is a `TlsTransport`. `arrived` is
+    called when the connection is there, `lost` when it is gone, and `failed` then too where its handshake was
+    not done.
     """
 
     def __init__(
         self,
         context: SSL.Context,
         inner: Callable[[], asyncio.Protocol],
+        arrived: Callable[[], None],
         lost: Callable[[], None],
         failed: Callable[[], None],
         *,
@@ -121,6 +123,7 @@ class TlsProtocol(asyncio.Protocol):
         self._tls.set_accept_state()
         self._make_inner = inner
         self._inner: asyncio.Protocol | None = None
+        self._arrived = arrived
         self._lost = lost
         self._failed = failed
         self._seconds = handshake_seconds
@@ -135,6 +138,7 @@ class TlsProtocol(asyncio.Protocol):
         assert self.transport is not None  # noqa: S101 - said a line above
         self.transport.set_write_buffer_limits(high=HELD)
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._give_up)
+        self._arrived()
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from msgspec import structs
 
-from fencepost.model.entry import DeviceAssigned, Received, TurnedAway
+from fencepost.model.entry import DeviceAssigned, Operated, Received, TurnedAway
 from fencepost.model.errors import DeviceError
+from fencepost.model.event import CONTACTS
 from fencepost.model.record import DeviceRecord
 from fencepost.service.judge import Judged
 
@@ -21,6 +22,8 @@ def records_of(batch: Iterable[Judged], position: int) -> list[DeviceRecord]:
                 added = _assigned(position, entry)
             case Received() | TurnedAway():
                 added = _heard(position, judged, entry)
+            case Operated() if entry.operation in CONTACTS:
+                added = _seen(position, entry.device_id, entry.at)
             case _:
                 continue
         known = found.get(entry.device_id)
@@ -29,20 +32,19 @@ def records_of(batch: Iterable[Judged], position: int) -> list[DeviceRecord]:
 
 
 def _heard(position: int, judged: Judged, entry: Received | TurnedAway) -> DeviceRecord:
-    at, said = entry.received_at, judged.decoded
-    record = DeviceRecord(
-        device_id=entry.device_id,
-        position=position,
-        registered_at=at,
-        first_seen_at=at,
-        last_seen_at=at,
-        messages=1,
-    )
+    said = judged.decoded
+    record = structs.replace(_seen(position, entry.device_id, entry.received_at), messages=1)
     if isinstance(said, DeviceError) or isinstance(entry, TurnedAway):
         return structs.replace(record, rejected=1)
     if said is None:
         return record
     return structs.replace(record, source=said.source, events=len(said.events), rejected=len(said.rejected))
+
+
+def _seen(position: int, device_id: str, at: datetime) -> DeviceRecord:
+    return DeviceRecord(
+        device_id=device_id, position=position, registered_at=at, first_seen_at=at, last_seen_at=at
+    )
 
 
 def _assigned(position: int, entry: DeviceAssigned) -> DeviceRecord:

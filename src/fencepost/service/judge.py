@@ -9,14 +9,17 @@ from fencepost.model.entry import (
     AlertActed,
     DeviceAssigned,
     Entry,
+    GatewayOpened,
     GroupDeleted,
     GroupPut,
+    Operated,
     Received,
     Ticked,
     TurnedAway,
+    TwinServed,
 )
 from fencepost.model.errors import DeviceError
-from fencepost.model.event import SecurityMessage
+from fencepost.model.event import ARRIVALS, SecurityMessage
 from fencepost.model.outcome import Outcome
 from fencepost.wire.message import decode
 
@@ -50,9 +53,16 @@ def understand(body: bytes) -> SecurityMessage | DeviceError:
 
 def judge(detector: Detector, position: int, entry: Entry, decoded: Decoded = None) -> Judged:
     """Say an entry to the detector; a message is decoded unless it has been already."""
+    outcomes: list[Outcome] = []
     match entry:
         case Received():
             return _judge_message(detector, position, entry, decoded)
+        case Operated():
+            outcomes = detector.operate(entry.device_id, entry.operation, entry.at)
+        case TwinServed():
+            detector.serve_twin(entry.device_id, entry.delays)
+        case GatewayOpened():
+            detector.open_gateway(entry.at)
         case Ticked():
             outcomes = detector.tick(entry.at, MOST_DUE)
         case GroupPut():
@@ -62,18 +72,21 @@ def judge(detector: Detector, position: int, entry: Entry, decoded: Decoded = No
         case DeviceAssigned():
             outcomes = detector.assign(entry.device_id, entry.tag, entry.at)
         case AlertActed() | TurnedAway():
-            outcomes = []
+            pass
     return Judged(position, entry, outcomes)
 
 
 def _judge_message(detector: Detector, position: int, entry: Received, decoded: Decoded) -> Judged:
+    """The gateway sees a message arrive before anybody reads it: one more, whatever it says (S19)."""
     said = understand(entry.body) if decoded is None else decoded
-    if isinstance(said, DeviceError):
-        return Judged(position, entry, [], said)
+    outcomes: list[Outcome] = []
     try:
-        outcomes = detector.receive(entry.device_id, said, entry.received_at)
+        if entry.via is not None:
+            outcomes += detector.operate(entry.device_id, ARRIVALS[entry.via], entry.received_at)
+        if not isinstance(said, DeviceError):
+            outcomes += detector.receive(entry.device_id, said, entry.received_at)
     except Exception:  # noqa: BLE001 - whatever it is, it is ours
         # a message that we cannot bear would stop the stream at every restart anew (S31)
         _log.exception("internal fault: the message at position %d could not be judged", position)
-        return Judged(position, entry, [], DeviceError(INTERNAL))
+        said = DeviceError(INTERNAL)
     return Judged(position, entry, outcomes, said)

@@ -19,11 +19,14 @@ from fencepost.model.entry import (
     AlertActed,
     DeviceAssigned,
     Entry,
+    GatewayOpened,
     GroupDeleted,
     GroupPut,
+    Operated,
     Received,
     Ticked,
     TurnedAway,
+    TwinServed,
 )
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
@@ -131,11 +134,13 @@ class _Commit:
                 self._refuse(judged, judged.entry)
             case TurnedAway():
                 self._turn_away(judged.position, judged.entry)
+            case Operated():
+                self._tallies.take_operation(judged.entry)
             case AlertActed():
                 self._act(judged, judged.entry)
             case GroupPut() | GroupDeleted() | DeviceAssigned():
                 self._audit(judged.position, judged.entry, len(self.changes.history) - moved)
-            case Ticked():
+            case Ticked() | TwinServed() | GatewayOpened():
                 pass
 
     def finish(self) -> Changes:

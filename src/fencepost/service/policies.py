@@ -41,9 +41,7 @@ _NOBODY = Policy("", "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAA==", fro
 
 
 class Policies:
-    """
-    The policies of this service. `hosts` says whether a name is one of ours, `clock` gives aware UTC.
-    """
+    """The policies of this service. `hosts` says whether a name is one of ours, `clock` gives aware UTC."""
 
     def __init__(
         self, policies: Iterable[Policy], hosts: Callable[[str], bool], clock: Callable[[], datetime]

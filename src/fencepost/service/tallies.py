@@ -5,12 +5,16 @@ from typing import Any
 
 from msgspec import structs
 
-from fencepost.model.entry import Received
+from fencepost.model.entry import Operated, Received
 from fencepost.model.errors import DeviceError
+from fencepost.model.event import ARRIVALS
+from fencepost.model.identity import Channel, Operation
 from fencepost.model.outcome import Duplicate, Incomplete, Late, Outcome, Possible, Skewed, Unassigned
 from fencepost.model.record import Quarantined, Tally, TallyKind
 from fencepost.service.judge import Judged
 
+TELEMETRY: dict[Operation, Channel] = {operation: channel for channel, operation in ARRIVALS.items()}
+"""The operations that are messages not for us, by the channel on which they came: ours are entries of their own."""
 KEPT_REFUSALS = 20
 """Refusals of one message that are kept one by one: a hostile message holds thousands."""
 LONGEST_TEXT = 300
@@ -48,6 +52,12 @@ class Tallies:
                 self.add(outcome.device_id, "unassigned", shortened(outcome.tag), at, {})
             case _:
                 pass
+
+    def take_operation(self, entry: Operated) -> None:
+        """Count a message that is not for us; other operations are passed over."""
+        channel = TELEMETRY.get(entry.operation)
+        if channel is not None:
+            self.add(entry.device_id, "telemetry", channel, entry.at, {})
 
     def add(
         self,

@@ -33,7 +33,9 @@ class Authority:
     def signed(self, device_id: str) -> Shown:
         """Return what the authority signed for a device."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return _shown(self._folder, device_id, key, _certificate(_name(device_id), self._name, key, self._key))
+        return _shown(
+            self._folder, device_id, key, _certificate(_name(device_id), self._name, key, self._key)
+        )
 
 
 def self_signed(folder: Path, device_id: str) -> Shown:

@@ -22,7 +22,7 @@ _PATIENCE = 240
 
 
 class NotInstallableError(Exception):
-    """This machine cannot get the clients; the text says what is missing."""
+    """The clients cannot be had on this machine; the text says what is missing."""
 
 
 def installed_python() -> Path:

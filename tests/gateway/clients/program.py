@@ -47,10 +47,10 @@ class Program:
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def do(self, what: str, *, seconds: float = _PATIENCE, **arguments: Any) -> Any:
+    def do(self, what: str, **arguments: Any) -> Any:
         """Return what an action gives; raises RefusedError with the SDK's own error."""
         self._tell({"do": what, **arguments})
-        answer = self._taken(self._answers, lambda _: True, seconds, what)
+        answer = self._taken(self._answers, lambda _: True, _PATIENCE, what)
         if "failed" in answer:
             raise RefusedError(answer["failed"], answer["text"])
         return answer["result"]

@@ -23,7 +23,7 @@ from alembic import op
 from sqlalchemy import Column, Text
 
 revision = "later"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:

@@ -15,11 +15,14 @@ from fencepost.model.entry import (
     AlertActed,
     DeviceAssigned,
     Entry,
+    GatewayOpened,
     GroupDeleted,
     GroupPut,
+    Operated,
     Received,
     Ticked,
     TurnedAway,
+    TwinServed,
 )
 from fencepost.model.rule import AllowlistRule, Members, SecurityGroup, ThresholdRule, TimeWindowRule
 from fencepost.store.journal.frame import (
@@ -53,7 +56,14 @@ ENTRIES: tuple[Entry, ...] = (
     Received("cam-1", START, b'{"Events": []}'),
     Received("cam-\u00e9", START + timedelta(microseconds=1), bytes(range(256))),
     Received("", datetime(1970, 1, 1, tzinfo=UTC), b""),
+    Received("cam-1", START, b"", "amqp"),
     TurnedAway("cam-1", START, 1 << 40, "too large"),
+    Operated("cam-1", START, "MqttC2DRejectedMessages"),
+    TwinServed("cam-1", {}, START),
+    TwinServed(
+        "cam-1", {"Login": timedelta(days=400, microseconds=1), "ConnectionCreate": timedelta()}, START
+    ),
+    GatewayOpened(START + timedelta(microseconds=1)),
     Ticked(datetime(2999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
     GroupPut(GROUP, START, "alice"),
     GroupDeleted("cameras", START, "alice"),
@@ -87,9 +97,14 @@ def test_every_kind_of_entry_comes_back_as_it_was() -> None:
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC))
 
 
+ways = st.sampled_from((None, "mqtt", "amqp", "https"))
+sent = st.builds(Received, st.text(), moments, st.binary(), ways)
+served = st.builds(TwinServed, st.text(), st.dictionaries(st.text(), st.timedeltas()), moments)
+
+
 @property_settings
-@given(st.lists(st.builds(Received, st.text(), moments, st.binary()), min_size=1))
-def test_whatever_devices_send_comes_back(entries: list[Received]) -> None:
+@given(st.lists(sent | served, min_size=1))
+def test_whatever_devices_send_and_are_served_comes_back(entries: list[Received | TwinServed]) -> None:
     assert unpack(*packed(*entries), decompressor()) == entries
 
 

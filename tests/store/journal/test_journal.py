@@ -399,10 +399,10 @@ def test_a_journal_that_cannot_be_opened_keeps_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("fencepost.store.journal.segment.VERSION", 2)
+        patch.setattr("fencepost.store.journal.segment.VERSION", 3)
         filled(tmp_path, 1)
     for _ in range(2):
-        with pytest.raises(OperatorError, match="written in format 2"):
+        with pytest.raises(OperatorError, match="written in format 3"):
             opened(tmp_path)
 
 

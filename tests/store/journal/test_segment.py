@@ -44,11 +44,22 @@ def test_no_bit_of_a_header_can_change_unnoticed() -> None:
 def test_a_segment_of_another_version_is_no_damage_but_the_operators_business(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fencepost.store.journal.segment.VERSION", 2)
-    encoded = new_header(1, START).encoded()
+    for version in (0, 3):
+        monkeypatch.setattr("fencepost.store.journal.segment.VERSION", version)
+        encoded = new_header(1, START).encoded()
+        monkeypatch.undo()
+        told = rf"{PATH}: written in format {version}, .* formats 1 to 2: use the one that wrote it"
+        with pytest.raises(OperatorError, match=told):
+            parse_header(encoded, PATH)
+
+
+def test_a_segment_of_the_format_before_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fencepost.store.journal.segment.VERSION", 1)
+    header = new_header(1, START)
+    encoded = header.encoded()
     monkeypatch.undo()
-    with pytest.raises(OperatorError, match=rf"{PATH}: written in format 2, .* use the one that wrote it"):
-        parse_header(encoded, PATH)
+    assert encoded[8:10] == b"\x01\x00"
+    assert parse_header(encoded, PATH) == header
 
 
 def test_segments_are_found_in_the_order_of_positions_and_nothing_else_is(tmp_path: Path) -> None:

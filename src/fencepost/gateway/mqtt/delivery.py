@@ -6,7 +6,9 @@ from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.link import Link
 from fencepost.model.errors import FencepostError
 from fencepost.model.identity import CloudMessage
-from fencepost.wire.mqtt import publish
+from fencepost.service.downlink import Settlement
+from fencepost.wire.mqtt.properties import PropertyBag
+from fencepost.wire.mqtt.writing import publish
 from fencepost.wire.topics import devicebound_topic
 
 UNDER_WAY = 10
@@ -27,13 +29,15 @@ class Delivery:
         self._link = link
         self._device_id = device_id
         self._qos: int | None = None
+        self._written = device_id
         self._locks: dict[int, str] = {}
         self._last_id = 0
         self._task: asyncio.Task[None] | None = None
         self._is_due = False
 
-    def subscribe(self, qos: int) -> None:
-        self._qos = qos
+    def subscribe(self, qos: int, written: str) -> None:
+        """Begin to deliver; `written` is the device's id as the client writes it in topics."""
+        self._qos, self._written = qos, written
         self.wake()
 
     def unsubscribe(self) -> None:
@@ -94,15 +98,15 @@ class Delivery:
         return True
 
     def _send(self, message: CloudMessage, packet_id: int) -> None:
-        topic = devicebound_topic(message)
+        topic = devicebound_topic(self._written, PropertyBag({**message.system}, {**message.properties}))
         self._link.write(publish(topic, message.body, qos=1 if packet_id else 0, packet_id=packet_id))
 
     def _next_id(self) -> int:
         self._last_id = self._last_id % LAST_ID + 1
         return self._last_id
 
-    async def _settle(self, lock: str, outcome: str) -> None:
+    async def _settle(self, lock: str, outcome: Settlement) -> None:
         try:
-            await self._gateway.downlink.settle(self._device_id, lock, outcome, "mqtt")  # type: ignore[arg-type]
+            await self._gateway.downlink.settle(self._device_id, lock, outcome, "mqtt")
         except FencepostError:
             return  # its lock ends, and it is sent once more

@@ -4,7 +4,7 @@ from fencepost.gateway.credentials import Granted, Unauthorized
 from fencepost.gateway.gateway import Gateway
 from fencepost.model.identity import IdentityKey
 from fencepost.net.tls import PeerCertificate
-from fencepost.wire.mqtt import Connect
+from fencepost.wire.mqtt.packets import Connect
 
 REGISTRATIONS = "registrations"
 

@@ -17,19 +17,22 @@ from fencepost.gateway.mqtt.remembered import Remembered
 from fencepost.gateway.mqtt.session import DeviceSession
 from fencepost.model.errors import FencepostError
 from fencepost.net.traffic import Traffic
-from fencepost.wire.mqtt import (
+from fencepost.wire.mqtt.packets import (
+    IDENTIFIER_REJECTED,
+    NOT_AUTHORIZED,
+    SERVER_UNAVAILABLE,
+    UNACCEPTABLE_PROTOCOL,
     Connect,
     Disconnect,
     Malformed,
     Packet,
-    PacketReader,
     Pingreq,
     Publish,
     TooLarge,
-    UnknownLevel,
-    connack,
-    pingresp,
+    UnsupportedProtocol,
 )
+from fencepost.wire.mqtt.reading import PacketReader
+from fencepost.wire.mqtt.writing import connack, pingresp
 
 FIRST_PACKET = 10.0
 """Seconds until CONNECT must be there, and its answer given."""
@@ -46,9 +49,6 @@ PACKET = 64
 CLOGGED = 30.0
 """Seconds that a client may leave unread what was written to it."""
 LONGEST_TIMER = 86_400.0
-
-UNACCEPTABLE_PROTOCOL, REJECTED_IDENTIFIER, UNAVAILABLE, NOT_AUTHORISED = 1, 2, 3, 5
-"""Return codes of CONNACK (MQTT 3.1.1, table 3.1)."""
 
 
 class Session(Protocol):
@@ -91,7 +91,7 @@ class MqttProtocol(asyncio.Protocol):
         try:
             for packet in self._reader.feed(data):
                 self._take(packet)
-        except UnknownLevel:
+        except UnsupportedProtocol:
             self.write(connack(UNACCEPTABLE_PROTOCOL))
             self._reject()
         except (Malformed, TooLarge):
@@ -207,7 +207,7 @@ class MqttProtocol(asyncio.Protocol):
         if not isinstance(packet, Connect):
             raise Closing("no CONNECT")
         if not packet.client_id:
-            self._refuse(REJECTED_IDENTIFIER)
+            self._refuse(IDENTIFIER_REJECTED)
             return
         try:
             if is_registration(packet):
@@ -215,10 +215,9 @@ class MqttProtocol(asyncio.Protocol):
             else:
                 await self._open_session(packet)
         except Unauthorized:
-            self._gateway.counters.unauthorized += 1
-            self._refuse(NOT_AUTHORISED)
+            self._refuse(NOT_AUTHORIZED)
         except FencepostError:
-            self._refuse(UNAVAILABLE)
+            self._refuse(SERVER_UNAVAILABLE)
 
     async def _open_session(self, connect: Connect) -> None:
         key = identity_of(connect)
@@ -258,7 +257,6 @@ class MqttProtocol(asyncio.Protocol):
 
     def _turn_away(self, closing: Closing) -> None:
         if closing.is_trespass and isinstance(self._session, DeviceSession):
-            self._gateway.counters.unauthorized += 1
             self._gateway.credentials.trespassed(self._session.key, closing.reason)
         else:
             self._gateway.counters.forbidden += 1

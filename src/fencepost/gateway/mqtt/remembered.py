@@ -6,20 +6,24 @@ MOST = 100_000
 
 
 class Remembered:
-    """The QoS of each identity's subscription; of so many, those that connected last."""
+    """
+    The subscriptions of many identities: QoS, and the device's id as the client wrote it.
+
+    Of so many, those that subscribed last. A restart forgets them, and says so: CONNACK without "session present".
+    """
 
     def __init__(self) -> None:
-        self._qos: dict[IdentityKey, int] = {}
+        self._known: dict[IdentityKey, tuple[int, str]] = {}
 
-    def put(self, key: IdentityKey, qos: int) -> None:
+    def put(self, key: IdentityKey, qos: int, written: str) -> None:
         self.forget(key)
-        self._qos[key] = qos
-        if len(self._qos) > MOST:
-            del self._qos[next(iter(self._qos))]
+        self._known[key] = qos, written
+        if len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
 
     def forget(self, key: IdentityKey) -> None:
-        self._qos.pop(key, None)
+        self._known.pop(key, None)
 
-    def of(self, key: IdentityKey) -> int | None:
-        """Return the QoS of the subscription, None where there is none."""
-        return self._qos.get(key)
+    def of(self, key: IdentityKey) -> tuple[int, str] | None:
+        """Return an identity's subscription, None where there is none."""
+        return self._known.get(key)

@@ -21,27 +21,26 @@ from fencepost.model.errors import DeviceError, FencepostError, StoreUnavailable
 from fencepost.model.identity import Channel, IdentityKey
 from fencepost.service.pipeline import Busy
 from fencepost.service.sessions import NotListening
-from fencepost.wire.mqtt import (
+from fencepost.wire.mqtt.packets import (
+    FAILURE,
     Packet,
     Puback,
     Publish,
     Subscribe,
+    Subscription,
     Unsubscribe,
     Will,
-    puback,
-    publish,
-    suback,
-    unsuback,
 )
+from fencepost.wire.mqtt.writing import puback, publish, suback, unsuback
 from fencepost.wire.topics import (
+    ClientTopic,
     CloudMessages,
     DesiredUpdates,
-    Filter,
     Inputs,
     MethodAnswer,
     Methods,
+    Subscribed,
     Telemetry,
-    Topic,
     TwinAnswers,
     TwinGet,
     TwinReport,
@@ -52,8 +51,7 @@ from fencepost.wire.topics import (
     twin_answer_topic,
 )
 
-REFUSED = 0x80
-INTERFACE = "iothub-interface-id"
+INTERFACE = "interface-id"
 LARGEST_ANSWER = 128 << 10
 """Bytes of a direct method's answer."""
 
@@ -76,16 +74,16 @@ class DeviceSession:
         self._remembered = remembered
         self._will = will
         self._delivery = Delivery(gateway, link, key.device_id)
-        self._heard: set[type[Filter]] = set()
+        self._heard: set[type[Subscribed]] = set()
         self._calls: dict[str, asyncio.Future[tuple[int, bytes]]] = {}
         self._last_call = 0
-        self._known: tuple[str, Topic] | None = None
+        self._known: tuple[str, ClientTopic] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         if will is not None:
             self._telemetry(self._topic_of(will.topic))
-        if remembered is not None and (qos := remembered.of(key)) is not None:
+        if remembered is not None and (known := remembered.of(key)) is not None:
             self._heard.add(CloudMessages)
-            self._delivery.subscribe(qos)
+            self._delivery.subscribe(*known)
 
     @property
     def is_resumed(self) -> bool:
@@ -117,11 +115,11 @@ class DeviceSession:
                 await _PUBLISHED[type(topic)](self, topic, packet)
                 self._acknowledge([packet])
             case Subscribe():
-                grants = [self._granted(text, qos) for text, qos in packet.filters]
+                grants = [self._granted(one) for one in packet.subscriptions]
                 self._link.write(suback(packet.packet_id, grants))
                 self._begin_delivery(packet, grants)
             case Unsubscribe():
-                for text in packet.filters:
+                for text in packet.topic_filters:
                     self._unsubscribe(parse_filter(text))
                 self._link.write(unsuback(packet.packet_id))
             case Puback():
@@ -129,7 +127,7 @@ class DeviceSession:
             case _:
                 raise Closing(f"unexpected {type(packet).__name__.upper()}")
 
-    def _checked_topic(self, packet: Publish) -> Topic:
+    def _checked_topic(self, packet: Publish) -> ClientTopic:
         if packet.qos > 1:
             raise Closing("QoS 2 is not spoken here")
         topic = self._topic_of(packet.topic)
@@ -137,7 +135,7 @@ class DeviceSession:
             self._telemetry(topic)
         return topic
 
-    def _topic_of(self, text: str) -> Topic:
+    def _topic_of(self, text: str) -> ClientTopic:
         """Return what a topic says; a device's messages have one and the same again and again."""
         if self._known is not None and self._known[0] == text:
             return self._known[1]
@@ -150,11 +148,11 @@ class DeviceSession:
         self._known = text, topic
         return topic
 
-    def _telemetry(self, topic: Topic) -> Telemetry:
+    def _telemetry(self, topic: ClientTopic) -> Telemetry:
         """Return a topic of this very identity's messages."""
         if not isinstance(topic, Telemetry):
             raise Closing("a will that is no message")
-        if (topic.device_id, topic.module_id) != (self.key.device_id, self.key.module_id):
+        if not topic.is_of(self.key):
             raise Closing("a publish to another's topic", is_trespass=True)
         return topic
 
@@ -177,7 +175,7 @@ class DeviceSession:
                 return
 
     def _interface(self, topic: str) -> str | None:
-        return self._telemetry(self._topic_of(topic)).bag.system.get(INTERFACE)
+        return self._telemetry(self._topic_of(topic)).properties.system.get(INTERFACE)
 
     def _acknowledge(self, packets: Sequence[Publish]) -> None:
         self._link.write(b"".join(puback(packet.packet_id) for packet in packets if packet.qos))
@@ -213,27 +211,26 @@ class DeviceSession:
 
     # subscriptions
 
-    def _granted(self, text: str, qos: int) -> int:
+    def _granted(self, asked: Subscription) -> int:
         """Return what a subscription gets: QoS 1 at most."""
-        wanted = parse_filter(text)
+        wanted = parse_filter(asked.topic_filter)
         if type(wanted) not in _SUBSCRIBED:
-            return REFUSED
+            return FAILURE
         assert wanted is not None  # noqa: S101 - it is in the table
-        if isinstance(wanted, CloudMessages) and self.key != IdentityKey(wanted.device_id):
-            raise Closing("a subscription to another's messages", is_trespass=True)
-        if isinstance(wanted, Inputs) and self.key != IdentityKey(wanted.device_id, wanted.module_id):
-            raise Closing("a subscription to another's inputs", is_trespass=True)
+        if isinstance(wanted, CloudMessages | Inputs) and not wanted.is_of(self.key):
+            raise Closing("a subscription to what is another's", is_trespass=True)
         self._heard.add(type(wanted))
-        return min(qos, 1)
+        return min(asked.qos, 1)
 
     def _begin_delivery(self, packet: Subscribe, grants: Sequence[int]) -> None:
-        for (text, _), granted in zip(packet.filters, grants, strict=True):
-            if isinstance(parse_filter(text), CloudMessages):
+        for asked, granted in zip(packet.subscriptions, grants, strict=True):
+            wanted = parse_filter(asked.topic_filter)
+            if isinstance(wanted, CloudMessages):
                 if self._remembered is not None:
-                    self._remembered.put(self.key, granted)
-                self._delivery.subscribe(granted)
+                    self._remembered.put(self.key, granted, wanted.device_id)
+                self._delivery.subscribe(granted, wanted.device_id)
 
-    def _unsubscribe(self, wanted: Filter | None) -> None:
+    def _unsubscribe(self, wanted: Subscribed | None) -> None:
         if wanted is None:
             return
         self._heard.discard(type(wanted))
@@ -268,7 +265,8 @@ class DeviceSession:
             raise NotListening(f"{self.key} does not take direct methods")
         self._last_call += 1
         rid = f"{self._last_call:x}"
-        call = self._calls[rid] = asyncio.get_running_loop().create_future()
+        call: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self._calls[rid] = call
         try:
             self._link.write(publish(method_topic(name, rid), payload))
             async with asyncio.timeout(timeout):
@@ -320,10 +318,10 @@ async def _nothing(session: DeviceSession, topic: Any, packet: Publish) -> None:
 
 
 Published = Callable[[DeviceSession, Any, Publish], Coroutine[Any, Any, None]]
-_PUBLISHED: dict[type[Topic], Published] = {
+_PUBLISHED: dict[type[ClientTopic], Published] = {
     Telemetry: _nothing,
     TwinGet: DeviceSession._get_twin,  # noqa: SLF001 - the table of this class
     TwinReport: DeviceSession._report,  # noqa: SLF001
     MethodAnswer: DeviceSession._take_answer,  # noqa: SLF001
 }
-_SUBSCRIBED: tuple[type[Filter], ...] = (CloudMessages, Inputs, TwinAnswers, DesiredUpdates, Methods)
+_SUBSCRIBED: tuple[type[Subscribed], ...] = (CloudMessages, Inputs, TwinAnswers, DesiredUpdates, Methods)

@@ -6,24 +6,25 @@ from typing import Self
 from fencepost.model.record import Changes
 from fencepost.store.control.alert_queries import AlertQueries
 from fencepost.store.control.backup import copy
+from fencepost.store.control.cloud_messages import CloudMessages
 from fencepost.store.control.engines import Engines, Occupied, connect
 from fencepost.store.control.faults import faults, operator_error
 from fencepost.store.control.queries import Queries
+from fencepost.store.control.registry import RegistryRows
 from fencepost.store.control.schema import check, migrate
 from fencepost.store.control.writing import Writer
 
 
-class ControlStore(AlertQueries, Queries):
+class ControlStore(AlertQueries, Queries, RegistryRows, CloudMessages):
     """
-    Groups, devices, alerts and all that belongs to them.
+    Groups, devices, alerts and all that belongs to them; identities, twins and messages to devices.
 
     One thread at a time commits; any number asks. A store whose database was lost works again as soon as
     the database does.
     """
 
     def __init__(self, engines: Engines) -> None:
-        super().__init__(engines.reader, engines.name)
-        self._engines = engines
+        super().__init__(engines)
         self._writer = Writer(engines.reader.dialect.name)
 
     @classmethod
@@ -68,9 +69,7 @@ class ControlStore(AlertQueries, Queries):
         Raises ValueError where the store does not stand at `changes.after`, and for a store that is only
         read. After StoreUnavailable the changes may or may not be there: commit them again.
         """
-        if self._engines.writer is None:
-            raise ValueError(f"{self.name} is open for reading only")
-        with faults(self.name), self._engines.writer.begin() as connection:
+        with self._writing() as connection:
             self._writer.write(connection, changes)
 
     def backup(self, path: Path) -> None:

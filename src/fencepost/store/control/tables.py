@@ -7,9 +7,10 @@ or in `body`. What is only ever read whole is a `Document`.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table
 
 from fencepost.model.alert import Alert
+from fencepost.model.identity import Identity, Twin
 from fencepost.model.rule import SecurityGroup
 from fencepost.store.control.columns import AnyText, Document, Moment, plain_text
 
@@ -163,5 +164,36 @@ audit = Table(
     Column("before", Document(dict[str, Any])),
     Column("after", Document(dict[str, Any])),
     Column("effect", AnyText, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("device_key", plain_text, primary_key=True),
+    Column("module_key", plain_text, primary_key=True),
+    Column("status", plain_text, nullable=False),
+    Column("tag", AnyText),
+    Column("identity", Document(Identity), nullable=False),
+    Column("twin", Document(Twin)),
+    Index("identities_by_status", "module_key", "status"),
+)
+"""Devices, which have an empty `module_key`, and modules. They hold keys, and are in no journal."""
+
+cloud_messages = Table(
+    "cloud_messages",
+    metadata,
+    Column("sequence", counter, primary_key=True),
+    Column("device_key", plain_text, nullable=False),
+    Column("device_id", AnyText, nullable=False),
+    Column("enqueued_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("delivery_count", BigInteger, nullable=False),
+    Column("lock", plain_text),
+    Column("locked_until", Moment),
+    Column("system", Document(dict[str, str]), nullable=False),
+    Column("properties", Document(dict[str, str]), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("cloud_messages_by_device", "device_key", "sequence"),
     sqlite_autoincrement=True,
 )

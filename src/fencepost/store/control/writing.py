@@ -1,28 +1,25 @@
 """One commit: all that some entries led to, in one transaction."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec import structs
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Insert,
-    Table,
-    case,
-    delete,
-    func,
-    insert,
-    select,
-    tuple_,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, delete, func, insert, select, tuple_, update
 
 from fencepost.model.record import Changes, DeviceRecord
 from fencepost.model.rule import SecurityGroup
 from fencepost.store.control.alert_rows import NEVER_CHANGE, group_key, row_of
 from fencepost.store.control.columns import key
+from fencepost.store.control.statements import (
+    Merge,
+    earliest,
+    either,
+    latest,
+    newer,
+    run,
+    total,
+    upsert,
+)
 from fencepost.store.control.tables import (
     POSITION,
     alert_changes,
@@ -50,11 +47,11 @@ class Writer:
     """Writes changes with the statements of one dialect."""
 
     def __init__(self, dialect: str) -> None:
-        self._alert = _upsert(alerts, dialect, _ALERT)
-        self._group = _upsert(groups, dialect, _GROUP)
-        self._tally = _upsert(tallies, dialect, _TALLY)
-        self._device = _upsert(devices, dialect, _DEVICE)
-        self._tagged_device = _upsert(devices, dialect, _TAGGED_DEVICE)
+        self._alert = upsert(alerts, dialect, _ALERT)
+        self._group = upsert(groups, dialect, _GROUP)
+        self._tally = upsert(tallies, dialect, _TALLY)
+        self._device = upsert(devices, dialect, _DEVICE)
+        self._tagged_device = upsert(devices, dialect, _TAGGED_DEVICE)
         # what a former process left is not known: the first commit that adds something trims
         self._untrimmed = {quarantine: TRIM_EVERY, outbox: TRIM_EVERY}
 
@@ -66,16 +63,16 @@ class Writer:
         """
         if not _advance(connection, changes):
             return
-        _run(connection, self._alert, [row_of(alert, position) for alert, position in changes.alerts])
-        _run(connection, insert(alert_changes), [structs.asdict(change) for change in changes.history])
+        run(connection, self._alert, [row_of(alert, position) for alert, position in changes.alerts])
+        run(connection, insert(alert_changes), [structs.asdict(change) for change in changes.history])
         self._write_groups(connection, changes)
         self._write_devices(connection, changes.devices)
-        _run(
+        run(
             connection,
             self._tally,
             [_found_by_device(tally) | {"subject_key": key(tally.subject)} for tally in changes.tallies],
         )
-        _run(connection, insert(audit), [structs.asdict(record) for record in changes.audit])
+        run(connection, insert(audit), [structs.asdict(record) for record in changes.audit])
         self._append(
             connection, quarantine, [_found_by_device(one) for one in changes.quarantined], QUARANTINE_KEPT
         )
@@ -89,9 +86,9 @@ class Writer:
         if changes.groups_put:
             last = connection.scalar(select(func.max(groups.c.ordinal))) or 0
             rows = [_group_row(group) for group, _ in changes.groups_put]
-            _run(connection, self._group, [row | {"ordinal": last + n} for n, row in enumerate(rows, 1)])
+            run(connection, self._group, [row | {"ordinal": last + n} for n, row in enumerate(rows, 1)])
             versions = ("name_key", "version", "body")
-            _run(
+            run(
                 connection,
                 insert(group_versions),
                 [
@@ -103,14 +100,14 @@ class Writer:
     def _write_devices(self, connection: Connection, records: Sequence[DeviceRecord]) -> None:
         counted = [_device_row(record) for record in records if not record.tagged]
         tagged = [_device_row(record) for record in records if record.tagged]
-        _run(connection, self._device, counted)
-        _run(connection, self._tagged_device, tagged)
+        run(connection, self._device, counted)
+        run(connection, self._tagged_device, tagged)
 
     def _append(self, connection: Connection, table: Table, rows: list[dict[str, Any]], kept: int) -> None:
         """Add rows to a table of which only the newest are kept."""
         if not rows:
             return
-        _run(connection, insert(table), rows)
+        run(connection, insert(table), rows)
         self._untrimmed[table] += len(rows)
         if self._untrimmed[table] > TRIM_EVERY:
             self._untrimmed[table] = 0
@@ -135,11 +132,6 @@ def _advance(connection: Connection, changes: Changes) -> bool:
     return True
 
 
-def _run(connection: Connection, statement: Insert, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
-
-
 # rows
 
 
@@ -160,48 +152,17 @@ def _group_row(group: SecurityGroup) -> dict[str, Any]:
 
 # what becomes of a row that is there already
 
-Merge = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
-"""Makes one of the value that a row has and the value that comes."""
-
-
-def _newer(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
-    return new
-
-
-def _either(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.coalesce(new, known)
-
-
-def _sum(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
-    return known + new
-
-
-def _earliest(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((new < known, new), else_=func.coalesce(known, new))
-
-
-def _latest(known: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((new > known, new), else_=func.coalesce(known, new))
-
-
-_ALERT: dict[str, Merge] = {column.name: _newer for column in alerts.c if column.name not in NEVER_CHANGE}
-_GROUP: dict[str, Merge] = {"name": _newer, "version": _newer, "body": _newer}
-_TALLY: dict[str, Merge] = {"count": _sum, "first_at": _earliest, "last_at": _latest, "detail": _newer}
+_ALERT: dict[str, Merge] = {column.name: newer for column in alerts.c if column.name not in NEVER_CHANGE}
+_GROUP: dict[str, Merge] = {"name": newer, "version": newer, "body": newer}
+_TALLY: dict[str, Merge] = {"count": total, "first_at": earliest, "last_at": latest, "detail": newer}
 _DEVICE: dict[str, Merge] = {
-    "position": _latest,
-    "registered_at": _earliest,
-    "first_seen_at": _earliest,
-    "last_seen_at": _latest,
-    "source": _either,
-    "messages": _sum,
-    "events": _sum,
-    "rejected": _sum,
+    "position": latest,
+    "registered_at": earliest,
+    "first_seen_at": earliest,
+    "last_seen_at": latest,
+    "source": either,
+    "messages": total,
+    "events": total,
+    "rejected": total,
 }
-_TAGGED_DEVICE: dict[str, Merge] = {**_DEVICE, "tag": _newer}
-
-
-def _upsert(table: Table, dialect: str, merges: dict[str, Merge]) -> Insert:
-    """Return an insert that, where the row is there already, changes these columns of it instead."""
-    statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
-    changed = {name: merge(table.c[name], statement.excluded[name]) for name, merge in merges.items()}
-    return cast("Insert", statement.on_conflict_do_update(index_elements=[*table.primary_key], set_=changed))
+_TAGGED_DEVICE: dict[str, Merge] = {**_DEVICE, "tag": newer}

@@ -25,7 +25,10 @@ from fencepost.store.folders import sync_folder
 from fencepost.store.journal.frame import MARK_SIZE
 
 MAGIC = b"FPjourna"
-VERSION = 1
+VERSION = 2
+"""What is written. Format 1 has no operations of the gateway, and no message says how it came."""
+OLDEST = 1
+"""From which format on we read."""
 UNFINISHED = ".new"
 """The suffix of a segment that is being made."""
 SET_ASIDE = ".damaged"
@@ -72,9 +75,10 @@ def parse_header(encoded: bytes, path: Path) -> SegmentHeader | None:
     _, version, _, *fields = _FIELDS.unpack_from(encoded)
     if _CHECK.unpack_from(encoded, _FIELDS.size) != (crc32(encoded[: _FIELDS.size]),):
         return None
-    if version != VERSION:
+    if not OLDEST <= version <= VERSION:
         reason = (
-            f"written in format {version}, this Fencepost reads format {VERSION}: use the one that wrote it"
+            f"written in format {version}, this Fencepost reads formats {OLDEST} to {VERSION}: "
+            "use the one that wrote it"
         )
         raise OperatorError([Problem("", reason, str(path))])
     return SegmentHeader(*fields)

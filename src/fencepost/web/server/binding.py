@@ -1,8 +1,13 @@
 """Where the server listens, and what it allows."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
+
+TakeOver = Callable[[Callable[[], None]], asyncio.Protocol]
+"""Makes the protocol that a connection goes on with; it calls what it is given when the connection is lost."""
 
 
 class Binding(Struct, frozen=True, kw_only=True):
@@ -21,4 +26,5 @@ class Binding(Struct, frozen=True, kw_only=True):
     connections: int
     write_seconds: float = 30.0
     """How long a client may leave an answer unread."""
-
+    taking: Callable[[str], TakeOver | None] = lambda _: None
+    """Who takes a connection over that asks for a web socket at a path."""

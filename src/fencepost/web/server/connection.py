@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -44,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, binding: Binding, traffic: Traffic, lost: Callable[[], None], **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._head_seconds = binding.head_seconds
+        self._taking = binding.taking
         self._write_seconds = binding.write_seconds
         self._traffic = traffic
         self._lost = lost
@@ -51,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bare = 0  # bytes since the last that were a whole head, or a part of a body
         self._in_head = False
         self._over = False  # nothing that still comes is read
+        self._heir: asyncio.Protocol | None = None  # who has the connection now
         self._running: RequestResponseCycle | None = None
         self._awaiting_head: asyncio.TimerHandle | None = None
         self._awaiting_reader: asyncio.TimerHandle | None = None
@@ -111,6 +113,8 @@ class BoundedProtocol(HttpToolsProtocol):
         while rest and not self.pipeline and not self._over:
             self._feed(rest[:SLICE])
             rest = rest[SLICE:]
+        if rest and self._heir is not None:
+            self._heir.data_received(bytes(rest))
         self._unparsed = b"" if self._over else bytes(rest)
         if self._unparsed:
             self.flow.pause_reading()
@@ -124,7 +128,9 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(bytes(data[upgrade.args[0] :]))
+            rest = bytes(data[upgrade.args[0] :])
+            if not self._hand_over(rest):
+                self._decline_upgrade(rest)
         except httptools.HttpParserCallbackError as error:
             if self.url.startswith(b"/") and not isinstance(error.__context__, UNREADABLE):
                 raise  # a fault of ours
@@ -139,6 +145,31 @@ class BoundedProtocol(HttpToolsProtocol):
                     431, f"a request's line and headers have at most {LARGEST_HEAD} bytes: send less"
                 )
 
+    def _hand_over(self, rest: bytes) -> bool:
+        """Give the connection away to who takes its web socket; False where nobody does."""
+        offers = {value.lower() for name, value in self.headers if name == b"upgrade"}
+        take_over = self._taking(self.url.decode("latin-1")) if b"websocket" in offers else None
+        if take_over is None or not self._is_idle():
+            return False
+        protocol = take_over(self._lost)
+        self._lost = lambda: None
+        self._over = True
+        for timer in (self._awaiting_head, self._awaiting_reader, self._parting):
+            _cancel(timer)
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(self._head(self.headers) + rest)
+        self._heir = protocol
+        return True
+
+    def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return the head of the present request once more, with these headers."""
+        version = self.parser.get_http_version().encode()
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, lines)
+
     def _decline_upgrade(self, rest: bytes) -> None:
         """
         Go on as if the client had not offered another protocol (RFC 9110, 7.8).
@@ -150,10 +181,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if method == b"CONNECT":
             self._refuse(400, "CONNECT is for proxies: send your request itself")
             return
-        version = self.parser.get_http_version().encode()
-        kept = (b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
-        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(kept))
-        self._feed(head + rest)
+        self._feed(self._head(header for header in self.headers if header[0] != b"upgrade") + rest)
 
     def _refuse(self, status: int, detail: str) -> None:
         self._traffic.malformed += 1

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from fencepost.wire.mqtt.packets import Malformed, QoS
+from fencepost.wire.mqtt.packets import Malformed, QoS, is_filter, is_topic
 
 _MOST_QOS = 2
 
@@ -32,28 +32,41 @@ class Fields:
         """Return a 16-bit number (1.5.2)."""
         return int.from_bytes(self._take(2), "big")
 
+    def packet_id(self) -> int:
+        """Return the id of a packet that must have one (2.3.1)."""
+        packet_id = self.number()
+        if not packet_id:
+            raise Malformed("packet id 0")
+        return packet_id
+
+    def qos(self) -> QoS:
+        return checked_qos(self.byte())
+
     def binary(self) -> bytes:
         """Return as many bytes as the number before them says."""
         return self._take(self.number())
 
     def text(self) -> str:
-        return text(self.binary())
+        """Return what is UTF-8 without surrogates and U+0000 (1.5.3)."""
+        try:
+            text = self.binary().decode()
+        except UnicodeDecodeError:
+            raise Malformed("a text that is not UTF-8") from None
+        if "\0" in text:
+            raise Malformed("a text with U+0000")
+        return text
 
     def topic(self) -> str:
-        return checked_topic(self.text())
+        topic = self.text()
+        if not is_topic(topic):
+            raise Malformed("a topic that is empty or has a wildcard")
+        return topic
 
     def topic_filter(self) -> str:
-        return checked_filter(self.text())
-
-    def packet_id(self) -> int:
-        return checked_id(self.number())
-
-    def qos(self) -> QoS:
-        """Return a byte that is 0, 1 or 2 (3.8.3)."""
-        return checked_qos(self.byte())
-
-    def rest(self) -> bytes:
-        return self._take(len(self._body) - self._at)
+        topic_filter = self.text()
+        if not is_filter(topic_filter):
+            raise Malformed("a topic filter that is empty or has a wildcard beside other characters")
+        return topic_filter
 
     def _take(self, length: int) -> bytes:
         start = self._at
@@ -61,46 +74,6 @@ class Fields:
         if self._at > len(self._body):
             raise Malformed("a field runs over the end of its packet")
         return self._body[start : self._at]
-
-
-def text(field: bytes) -> str:
-    """Return what is UTF-8 without surrogates and U+0000 (1.5.3)."""
-    try:
-        found = field.decode()
-    except UnicodeDecodeError:
-        raise Malformed("a text that is not UTF-8") from None
-    if "\0" in found:
-        raise Malformed("a text with U+0000")
-    return found
-
-
-def checked_topic(topic: str) -> str:
-    """Return the topic of a message: not empty (4.7.3), without wildcards (3.3.2.1)."""
-    if not topic:
-        raise Malformed("an empty topic")
-    if "#" in topic or "+" in topic:
-        raise Malformed("a wildcard in a topic")
-    return topic
-
-
-def checked_filter(topic_filter: str) -> str:
-    """Return a filter whose wildcards fill a level each, `#` the last one (4.7.1)."""
-    if not topic_filter:
-        raise Malformed("an empty topic filter")
-    if "#" in topic_filter or "+" in topic_filter:
-        *levels, last = topic_filter.split("/")
-        if any("#" in level or ("+" in level and level != "+") for level in levels) or (
-            ("#" in last or "+" in last) and last not in ("#", "+")
-        ):
-            raise Malformed("a wildcard that is not alone in its place")
-    return topic_filter
-
-
-def checked_id(packet_id: int) -> int:
-    """Return the id of a packet that must have one (2.3.1)."""
-    if not packet_id:
-        raise Malformed("packet id 0")
-    return packet_id
 
 
 def checked_qos(number: int) -> QoS:

@@ -12,8 +12,8 @@ from fencepost.model.errors import DeviceError
 
 QoS = Literal[0, 1, 2]
 
-LONGEST_TEXT = 65_535
-"""The most bytes of a text, and of a password or a will (1.5.3, 3.1.3)."""
+LONGEST_FIELD = 65_535
+"""The most bytes of a text, a topic among them, of a password and of a will's payload (1.5.3, 3.1.3)."""
 
 ACCEPTED = 0
 UNACCEPTABLE_PROTOCOL = 1
@@ -25,6 +25,23 @@ NOT_AUTHORIZED = 5
 
 FAILURE = 0x80
 """The return code of SUBACK for a subscription that is not granted (3.9.3); others are the QoS granted."""
+
+
+def is_topic(text: str) -> bool:
+    """Whether a message may have this topic: not empty (4.7.3), no wildcards (3.3.2.1)."""
+    return text != "" and "#" not in text and "+" not in text
+
+
+def is_filter(text: str) -> bool:
+    """Whether this is a filter whose wildcards fill a level each, `#` only the last one (4.7.1)."""
+    if "#" not in text and "+" not in text:
+        return text != ""
+    *levels, last = text.split("/")
+    return (last == "#" or _is_level(last)) and all(map(_is_level, levels))
+
+
+def _is_level(text: str) -> bool:
+    return text == "+" or ("#" not in text and "+" not in text)
 
 
 class Malformed(DeviceError):  # noqa: N818 - what the bytes are

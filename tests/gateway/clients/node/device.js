@@ -63,6 +63,7 @@ const actions = {
   async 'watch desired'() {
     twin ??= await client.getTwin();
     twin.on('properties.desired', (patch) => tell({ event: 'desired', patch }));
+    await twin.get(); // answered after the subscription, of which the SDK does not tell
   },
 
   // `outcome`: complete, reject or abandon

@@ -1,6 +1,7 @@
 """A device, or a module, of the SDK azure-iot-device. Actions: those of ACTIONS; events: those that are told."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from azure.iot.device import (  # type: ignore[import-not-found]
     Message,
     MethodResponse,
 )
-
 from tests.gateway.clients.python.conversation import converse, tell
 
 clients: list[Any] = []
@@ -55,7 +55,9 @@ def connect() -> None:
     clients[-1].connect()
 
 
-def send(body: str, *, security: bool = False, properties: dict[str, str] | None = None, **system: str) -> None:
+def send(
+    body: str, *, security: bool = False, properties: dict[str, str] | None = None, **system: str
+) -> None:
     """Send a message; it returns when the server has acknowledged it. `system`: message_id and so on."""
     message = Message(body, content_type="application/json", content_encoding="utf-8")
     message.custom_properties.update(properties or {})
@@ -111,7 +113,7 @@ def close() -> None:
         clients.pop().shutdown()
 
 
-ACTIONS = {
+ACTIONS: dict[str, Callable[..., Any]] = {
     "open": open_client,
     "connect": connect,
     "send": send,

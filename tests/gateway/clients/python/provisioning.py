@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from azure.iot.device import ProvisioningDeviceClient  # type: ignore[import-not-found]
-
 from tests.gateway.clients.python.conversation import converse
 
 

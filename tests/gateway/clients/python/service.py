@@ -8,10 +8,9 @@ their class: {"$model": "Twin", "tags": {...}}.
 import os
 from typing import Any
 
-import certifi  # type: ignore[import-not-found]
+import certifi
 from azure.iot.hub import IoTHubRegistryManager  # type: ignore[import-not-found]
 from azure.iot.hub.protocol import models  # type: ignore[import-not-found]
-
 from tests.gateway.clients.python.conversation import converse
 
 # What uamqp trusts is certifi's bundle and nothing else: an owner appends the authority to that file.

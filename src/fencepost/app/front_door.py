@@ -1,0 +1,131 @@
+"""The front door put together: registry, credentials, and the listeners for devices."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from msgspec import structs
+
+from fencepost.app.sockets import HAS_AMQP, PROTOCOLS, Protocol, Sockets
+from fencepost.config.service import Settings
+from fencepost.gateway.credentials import Credentials
+from fencepost.gateway.gateway import Counters, Gateway
+from fencepost.gateway.mqtt.protocol import MqttProtocol
+from fencepost.gateway.mqtt.remembered import Remembered
+from fencepost.gateway.uplink import Uplink
+from fencepost.gateway.websocket import WebSockets
+from fencepost.net.entrance import Admission
+from fencepost.net.listener import TlsListener
+from fencepost.net.tls import server_context
+from fencepost.net.traffic import Traffic
+from fencepost.service.downlink import Downlink
+from fencepost.service.operations import Operations
+from fencepost.service.pipeline import Pipeline
+from fencepost.service.policies import Permission, Policies, Policy
+from fencepost.service.provisioning import Provisioning
+from fencepost.service.registry import Registry
+from fencepost.service.sessions import Sessions
+from fencepost.setup.credentials import HubKeys
+from fencepost.setup.hostnames import STANDARD
+from fencepost.setup.installation import Installation
+from fencepost.store.control import ControlStore
+
+PERMISSIONS: dict[str, frozenset[Permission]] = {
+    "iothubowner": frozenset({"RegistryRead", "RegistryWrite", "ServiceConnect", "DeviceConnect"}),
+    "service": frozenset({"ServiceConnect"}),
+    "device": frozenset({"DeviceConnect"}),
+    "registryRead": frozenset({"RegistryRead"}),
+    "registryReadWrite": frozenset({"RegistryRead", "RegistryWrite"}),
+}
+"""What the shared access policies of a new IoT Hub allow."""
+
+
+class FrontDoor:
+    """What devices and their owners' programs reach; `open` it when messages can be taken."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        installation: Installation,
+        pipeline: Pipeline,
+        store: ControlStore,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._installation = installation
+        hub = installation.hub
+        hosts = known_hosts(settings, installation)
+        operations = Operations(pipeline, clock)
+        self.sessions = Sessions(clock)
+        self.policies = Policies(_policies_of(hub), hosts, clock)
+        registry = Registry(store, pipeline, self.sessions, clock, operations.note)
+        self.gateway = Gateway(
+            credentials=Credentials(registry, self.policies, operations, hosts, clock),
+            uplink=Uplink(pipeline, clock, settings.ingest.max_message_bytes),
+            registry=registry,
+            sessions=self.sessions,
+            downlink=Downlink(store, self.sessions, clock, operations.note),
+            operations=operations,
+            provisioning=Provisioning(
+                registry,
+                hub.id_scope,
+                (hub.enrollment.primary, hub.enrollment.secondary),
+                hub_name(settings, installation),
+                clock,
+            ),
+            counters=Counters(),
+            clock=clock,
+            max_message_bytes=settings.ingest.max_message_bytes,
+        )
+        self.traffic: dict[Protocol, Traffic] = {"mqtt": Traffic(), "amqp": Traffic()}
+        self._remembered = Remembered()
+        self.web_sockets = WebSockets({"mqtt": self._mqtt, **self._amqp_inside()})
+        self._listeners: list[TlsListener] = []
+
+    def open(self, sockets: Sockets, connections: int) -> None:
+        """Let devices in, so many by each protocol; raises OperatorError for certificates that cannot be used."""
+        http, gateway = self._settings.http, self._settings.gateway
+        context = server_context(http.certificate, http.key, gateway.device_ca_file)
+        admission = Admission(connections=connections, of_one_address=gateway.max_connections_per_address)
+        made: dict[Protocol, Callable[[], asyncio.Protocol]] = {"mqtt": self._mqtt, "amqp": self._amqp}
+        for name in PROTOCOLS:
+            listener = sockets.of(name)
+            if listener is not None:
+                one = TlsListener(listener, context, made[name], admission, self.traffic[name])
+                one.open()
+                self._listeners.append(one)
+
+    async def close(self) -> None:
+        """Let everybody go; their last messages are still taken."""
+        self.web_sockets.close()
+        await asyncio.gather(*(one.close() for one in self._listeners))
+
+    def _mqtt(self) -> asyncio.Protocol:
+        return MqttProtocol(self.gateway, self._remembered, self.traffic["mqtt"])
+
+    def _amqp(self) -> asyncio.Protocol:
+        from fencepost.gateway.amqp import amqp_protocol  # noqa: PLC0415 - it takes the extra
+
+        return amqp_protocol(self.gateway)
+
+    def _amqp_inside(self) -> dict[str, Callable[[], asyncio.Protocol]]:
+        return {"AMQPWSB10": self._amqp} if HAS_AMQP else {}
+
+
+def known_hosts(settings: Settings, installation: Installation) -> Callable[[str], bool]:
+    """Return what says whether a host of a token is one of our names, in any case; a wildcard is for one label."""
+    names = {*installation.hostnames, *settings.gateway.hostnames, hub_name(settings, installation)}
+    known = frozenset(name.lower() for name in names)
+    return lambda host: host in known or f"*.{host.partition('.')[2]}" in known
+
+
+def hub_name(settings: Settings, installation: Installation) -> str:
+    """Return the host name that devices are assigned to: the first that is not this machine's own."""
+    names = [name for name in installation.hostnames if not name.startswith("*")]
+    return next((name for name in names if name not in STANDARD), names[0])
+
+
+def _policies_of(keys: HubKeys) -> Iterator[Policy]:
+    for name, permissions in PERMISSIONS.items():
+        pair = structs.asdict(keys)[name]
+        yield Policy(name, pair.primary, pair.secondary, permissions)

@@ -1,0 +1,109 @@
+"""Changing what is registered: each change read, checked and written in the calling thread."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import structs
+
+from fencepost.model.errors import OperatorError
+from fencepost.model.identity import Identity, IdentityKey
+from fencepost.model.record import AuditRecord
+from fencepost.model.registry import Registered, RegistryChange
+from fencepost.service.commands import Missing, Outdated
+from fencepost.service.registry.drafts import Draft, TwinPatch, problems_of_draft
+from fencepost.service.registry.identities import audit_of, changed_identity, shown, shuts_out
+from fencepost.service.registry.ports import RegistryStore
+from fencepost.service.registry.sections import cleaned
+from fencepost.service.registry.twins import changed, tag_of, twin_of
+
+ANY = "*"
+
+
+class Editor:
+    """Changes one identity at a time, with its record in the audit. `clock` gives aware UTC."""
+
+    def __init__(self, store: RegistryStore, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def seen(self, key: IdentityKey, etag: str | None) -> Registered:
+        """Return an identity as its editor has seen it; raises Missing and Outdated."""
+        known = self._known(key)
+        _refuse_outdated(key, etag, known.identity.etag)
+        return known
+
+    def update(self, draft: Draft, actor: str, etag: str | None) -> tuple[Identity, Identity]:
+        """Return an identity before and after its change; raises Missing, Outdated, OperatorError."""
+        if problems := problems_of_draft(draft):
+            raise OperatorError(problems)
+        known, now = self.seen(draft.key, etag), self._clock()
+        after = changed_identity(known.identity, draft, now)
+        record = audit_of(
+            "update",
+            draft.key,
+            actor,
+            now,
+            before=shown(known.identity),
+            after=shown(after),
+            effect=shuts_out(known.identity, after) or "",
+        )
+        self._write(structs.replace(known, identity=after), record)
+        return known.identity, after
+
+    def delete(self, known: Registered, actor: str) -> None:
+        """Take an identity away, with all that belongs to it."""
+        key = known.identity.key
+        record = audit_of("delete", key, actor, self._clock(), before=shown(known.identity))
+        self._store.change_registry(RegistryChange(deleted=[key], audit=[record]))
+
+    def patch_twin(
+        self, key: IdentityKey, patch: TwinPatch, actor: str, etag: str | None
+    ) -> tuple[Registered, Registered]:
+        """Return an identity before and after a change of its twin; raises Missing, Outdated, OperatorError."""
+        known, now = self._known(key), self._clock()
+        _refuse_outdated(key, etag, twin_of(known).etag)
+        twin = changed(known, patch, now)
+        after = structs.replace(known, twin=twin, tag=tag_of(key, twin.tags))
+        self._write(after, _audit_of_twin(key, patch, actor, now, known, after))
+        return known, after
+
+    def _known(self, key: IdentityKey) -> Registered:
+        known = self._store.registered(key)
+        if known is None:
+            raise Missing(f"there is no {'device' if key.module_id is None else 'module'} {key}")
+        return known
+
+    def _write(self, after: Registered, record: AuditRecord) -> None:
+        self._store.change_registry(RegistryChange(put=[after], audit=[record]))
+
+
+def _refuse_outdated(key: IdentityKey, seen: str | None, is_now: str) -> None:
+    if seen not in {None, ANY, is_now}:
+        raise Outdated(f"{key} has been changed meanwhile: read it again")
+
+
+def _audit_of_twin(
+    key: IdentityKey, patch: TwinPatch, actor: str, at: datetime, before: Registered, after: Registered
+) -> AuditRecord:
+    """Of what was merged the members that the patch names are shown, of what was replaced all."""
+    parts: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    old, new = twin_of(before), twin_of(after)
+    if patch.tags is not None:
+        parts["tags"] = (old.tags, new.tags)
+    if patch.desired is not None:
+        parts["desired"] = (old.desired.values, new.desired.values)
+    named = {"tags": cleaned(patch.tags or {}), "desired": cleaned(patch.desired or {})}
+
+    def shown_part(part: str, which: int) -> dict[str, Any]:
+        values = parts[part][which]
+        return {name: value for name, value in values.items() if patch.replace or name in named[part]}
+
+    return audit_of(
+        "replace twin" if patch.replace else "patch twin",
+        key,
+        actor,
+        at,
+        before={part: shown_part(part, 0) for part in parts},
+        after={part: shown_part(part, 1) for part in parts},
+    )

@@ -1,0 +1,1 @@
+"""Azure's own dialects, for tools that know nothing of us."""

@@ -1,0 +1,194 @@
+"""`POST /devices/query`: the twins that a query asks for, page by page."""
+
+import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, post
+from litestar.exceptions import MethodNotAllowedException
+from msgspec import Meta, Struct
+
+from fencepost.model.hub_error import HubError
+from fencepost.model.identity import Identity, IdentityKey, Twin
+from fencepost.model.page import Page
+from fencepost.net.hub_http import AnyRequest
+from fencepost.web.azure.iothub.access import takes
+from fencepost.web.azure.iothub.bodies import twin_shown
+from fencepost.web.azure.iothub.calls import body_of
+from fencepost.web.azure.iothub.query import Query, QueryError, holds, parse, projected
+from fencepost.web.azure.iothub.service import HubService
+
+USUAL, MOST = 100, 1000
+"""Rows of a page: where nobody asks for a number, and at most."""
+LARGEST = 4 << 20
+"""Bytes of a page, give or take a twin."""
+PIECE = 200
+"""Twins that are looked at before others have their turn."""
+WAITING = "cloudToDeviceMessageCount"
+CONTINUATION = "x-ms-continuation"
+
+
+class QueryBody(Struct, frozen=True):
+    query: str
+
+
+class Place(Struct, frozen=True, array_like=True):
+    """Where a page ends: behind an identity in the piece that the registry gives for `after`."""
+
+    of_query: Annotated[str, Meta(max_length=32)]
+    after: Annotated[str, Meta(max_length=2000)] | None = None
+    last: IdentityKey | None = None
+
+
+class _Rows(Struct):
+    """What has been found for one page, encoded."""
+
+    rows: list[bytes] = []
+    size: int = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        encoded = msgspec.json.encode(row)
+        self.rows.append(encoded)
+        self.size += len(encoded)
+
+
+@post("/devices/{device_id:str}", status_code=200, guards=[takes("RegistryRead")])
+async def query_twins(request: AnyRequest, device_id: str) -> Response[bytes]:
+    """
+    Return what a query finds, in the order of the ids.
+
+    While there may be more, `x-ms-continuation` is what to ask the next page with.
+    """
+    if device_id.lower() != "query":
+        raise MethodNotAllowedException
+    hub: HubService = request.app.state.hub
+    text = (await body_of(request, QueryBody)).query
+    query = _parsed(text)
+    if query.counted is not None:
+        return _answer(query, [msgspec.json.encode({query.counted: await _number(hub, query)})], None)
+    start = _read(request.headers.get(CONTINUATION), text)
+    rows, end = await _page(hub, query, start, _most(request))
+    return _answer(query, rows, end)
+
+
+def _parsed(text: str) -> Query:
+    try:
+        return parse(text)
+    except QueryError as error:
+        raise HubError("ArgumentInvalid", f"the query cannot be understood: {error}") from None
+
+
+def _most(request: AnyRequest) -> int:
+    said = request.headers.get("x-ms-max-item-count", "")
+    number = int(said) if said.isascii() and said.isdecimal() and len(said) <= len(str(MOST)) else USUAL
+    return min(number, MOST) or USUAL
+
+
+def _answer(query: Query, rows: list[bytes], end: Place | None) -> Response[bytes]:
+    headers = {"x-ms-item-type": "Twin" if query.is_whole else "Raw"}
+    if end is not None:
+        headers[CONTINUATION] = _written(end)
+    body = b"[%b]" % b",".join(rows)
+    return Response(body, status_code=200, media_type="application/json; charset=utf-8", headers=headers)
+
+
+# the twins
+
+
+async def _number(hub: HubService, query: Query) -> int:
+    """Return how many twins a query asks for."""
+    number = 0
+    async for piece, _ in _pieces(hub, query, None):
+        for identity, twin in piece.items:
+            number += holds(query, await _document(hub, query, identity, twin))
+    return number
+
+
+async def _page(hub: HubService, query: Query, start: Place, most: int) -> tuple[list[bytes], Place | None]:
+    """Return the rows behind a place, and where they end; None where there are no more."""
+    found = _Rows()
+    last = start.last
+    async for piece, after in _pieces(hub, query, start.after):
+        for identity, twin in _behind(last, piece.items):
+            document = await _document(hub, query, identity, twin)
+            if holds(query, document):
+                found.add(await _row(hub, query, identity.key, document))
+                if len(found.rows) == most or found.size >= LARGEST:
+                    return found.rows, _end(start.of_query, piece, after, identity.key)
+        last = None
+    return found.rows, None
+
+
+async def _pieces(
+    hub: HubService, query: Query, after: str | None
+) -> AsyncIterator[tuple[Page[tuple[Identity, Twin]], str | None]]:
+    """Yield the collection piece by piece, each with what it was asked for with."""
+    while True:
+        piece = await hub.registry.twins(after=after, limit=PIECE, modules=query.collection == "modules")
+        yield piece, after
+        if piece.after is None:
+            return
+        after = piece.after
+        await asyncio.sleep(0)
+
+
+def _behind(last: IdentityKey | None, items: list[tuple[Identity, Twin]]) -> list[tuple[Identity, Twin]]:
+    """Return what of a piece comes behind an identity, which may be gone by now."""
+    if last is None:
+        return items
+    keys = [identity.key for identity, _ in items]
+    if last in keys:
+        return items[keys.index(last) + 1 :]
+    return [one for one in items if _sorted(one[0].key) > _sorted(last)]
+
+
+def _sorted(key: IdentityKey) -> tuple[str, str]:
+    return key.device_id, key.module_id or ""
+
+
+def _end(
+    of_query: str, piece: Page[tuple[Identity, Twin]], after: str | None, last: IdentityKey
+) -> Place | None:
+    if piece.items[-1][0].key != last:
+        return Place(of_query, after, last)
+    return Place(of_query, piece.after) if piece.after is not None else None
+
+
+async def _document(hub: HubService, query: Query, identity: Identity, twin: Twin) -> dict[str, Any]:
+    """Return a twin as a query sees it; the messages that wait are counted where it asks for them."""
+    asks = any(str(path.steps[0]).lower() == WAITING.lower() for path in query.paths())
+    return twin_shown(identity, twin, hub.sessions, await _waiting(hub, identity.key) if asks else 0)
+
+
+async def _row(hub: HubService, query: Query, key: IdentityKey, document: dict[str, Any]) -> dict[str, Any]:
+    row = projected(query, document)
+    return {**row, WAITING: await _waiting(hub, key)} if query.is_whole else row
+
+
+async def _waiting(hub: HubService, key: IdentityKey) -> int:
+    return await hub.downlink.pending(key.device_id) if key.module_id is None else 0
+
+
+# the places
+
+
+def _written(place: Place) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _read(said: str | None, query: str) -> Place:
+    """Return where to begin; raises HubError for a place that is none of this query's."""
+    of_query = sha256(query.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    if not said:
+        return Place(of_query)
+    try:
+        place = msgspec.json.decode(urlsafe_b64decode(said.encode("ascii")), type=Place)
+    except (ValueError, msgspec.MsgspecError):
+        place = None
+    if place is None or place.of_query != of_query:
+        reason = f"{CONTINUATION} is none of this query's: take it from the page before, or leave it out"
+        raise HubError("ArgumentInvalid", reason)
+    return place

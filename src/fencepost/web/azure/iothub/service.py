@@ -1,0 +1,39 @@
+"""What the IoT Hub's service calls need of the running service; `app` puts it together."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from msgspec import Struct, field
+
+from fencepost.model.identity import IdentityKey
+from fencepost.service.downlink import Downlink
+from fencepost.service.operations import Operations
+from fencepost.service.policies import Policies
+from fencepost.service.registry import Registry
+from fencepost.service.sessions import Sessions
+
+
+class HubCounters(Struct):
+    """What the calls have seen since the start."""
+
+    unauthorized: int = 0
+
+
+class HubService(Struct, frozen=True, kw_only=True, eq=False):
+    """
+    The parts that are called. `clock` gives aware UTC; a body has `body_seconds` to come in.
+
+    `is_administrator` says whether a bearer token is one of our own with that role. `own_token` says whether
+    a shared access signature is an identity's own, as the devices' side checks it.
+    """
+
+    registry: Registry
+    downlink: Downlink
+    sessions: Sessions
+    operations: Operations
+    policies: Policies
+    clock: Callable[[], datetime]
+    is_administrator: Callable[[str], bool]
+    own_token: Callable[[IdentityKey, str], Awaitable[bool]]
+    body_seconds: float = 30.0
+    counters: HubCounters = field(default_factory=HubCounters)
