@@ -25,7 +25,7 @@ def figures_of(front: FrontDoor) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "fencepost_unauthorized",
         "Credentials that were refused, and attempts on what is another's.",
-        value=gateway.credentials.refused,
+        value=counters.unauthorized,
     )
     yield CounterMetricFamily(
         "fencepost_forbidden", "Connections closed for what IoT Hub does not do.", value=counters.forbidden

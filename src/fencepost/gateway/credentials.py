@@ -41,7 +41,7 @@ class Credentials:
     Checks what identities show.
 
     `hosts` says whether a host name is ours. Failures of registered devices are noted as their unauthorized
-    operations; `refused` counts all.
+    operations.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class Credentials:
         self._operations = operations
         self._hosts = hosts
         self._clock = clock
-        self.refused = 0
 
     async def by_token(self, key: IdentityKey, token: str) -> Granted:
         """Return an identity that shows a token of its own, or of a hub policy; raises Unauthorized."""
@@ -96,7 +95,6 @@ class Credentials:
     def trespassed(self, key: IdentityKey, what: str) -> Unauthorized:
         """Return the refusal of an identity that reached for what is another's, and note it."""
         self._operations.note_soon(key.device_id, "UnauthorizedOperations")
-        self.refused += 1
         return Unauthorized(what)
 
     async def _found(self, key: IdentityKey) -> tuple[Identity | None, Identity | None]:
@@ -104,7 +102,6 @@ class Credentials:
         return device, device if key.module_id is None else await self._registry.find(key)
 
     def _refusal(self, device: Identity | None, reason: str) -> Unauthorized:
-        self.refused += 1
         if device is not None:
             self._operations.note_soon(device.key.device_id, "UnauthorizedOperations")
         return Unauthorized(reason)

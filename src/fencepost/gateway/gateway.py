@@ -19,6 +19,8 @@ class Counters(Struct):
 
     connects: int = 0
     """Identities that signed in."""
+    unauthorized: int = 0
+    """Sign-ins and requests that were refused, and attempts on what is another's."""
     forbidden: int = 0
     """Connections closed for something that IoT Hub does not do, such as QoS 2."""
     lost_wills: int = 0

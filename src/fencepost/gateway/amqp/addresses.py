@@ -1,8 +1,8 @@
 """
-Where a link leads: the addresses of IoT Hub, and the audiences of tokens.
+Whose, and where a link leads: the addresses of IoT Hub, the audiences of tokens, and the users of SASL.
 
-Some SDKs write ids into an address as they are, others percent-encoded, and an id may hold a `%`: so an
-address can name one of several identities, of which the client can have proved at most its own to be it.
+Some SDKs write ids as they are, others percent-encoded, and an id may hold a `%`. So an address may be read
+as one of two identities; the one that the client has proved to be is meant.
 """
 
 import re
@@ -31,6 +31,8 @@ _BELOW_HUB: dict[tuple[str, ...], Place] = {
     ("messages", "servicebound", "filenotifications"): "feedback",
 }
 _LONGEST = 1024
+_AT = "@sas."
+_ROOT = "root."
 
 
 class Address(Struct, frozen=True):
@@ -74,6 +76,21 @@ def parse_audience(text: str) -> tuple[IdentityKey, ...] | None:
         return None
     ids, _ = _split(segments)
     return tuple(_readings(ids)) or None
+
+
+def parse_user(text: str) -> tuple[IdentityKey, ...] | None:
+    """
+    Return whom a user name of SASL PLAIN names, nobody for a policy of the hub; None where it cannot be read.
+
+    It is `{device}[/{module}]@sas.{hub}`, or `{policy}@sas.root.{hub}`.
+    """
+    name, at, hub = text.rpartition(_AT)
+    if not at or len(text) > _LONGEST:
+        return None
+    if hub.startswith(_ROOT):
+        return ()
+    ids = name.split("/")
+    return tuple(_readings(ids)) or None if len(ids) <= 2 else None  # noqa: PLR2004 - device and module
 
 
 def _path_of(text: str) -> str:

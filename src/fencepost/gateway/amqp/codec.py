@@ -161,4 +161,8 @@ _FIXED: dict[int, tuple[struct.Struct, Callable[[Any], Any]]] = {
         (0x98, "16s", lambda sixteen: UUID(bytes=sixteen)),
     )
 }
-_VARIABLE: dict[int, Callable[[bytes], Any]] = {0: _same, 1: bytes.decode, 3: lambda ascii: ascii.decode("ascii")}
+_VARIABLE: dict[int, Callable[[bytes], Any]] = {
+    0: _same,
+    1: bytes.decode,
+    3: lambda ascii: ascii.decode("ascii"),
+}

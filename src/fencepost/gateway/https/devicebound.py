@@ -7,7 +7,7 @@ from litestar import Response, delete, get, post
 from fencepost.gateway.https.access import gateway_of, signed_by
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import CloudMessage, IdentityKey
-from fencepost.net.hub_http import AnyRequest
+from fencepost.net.hub_http import AnyRequest, Id
 from fencepost.service.commands import Missing
 from fencepost.service.downlink import Settlement
 
@@ -28,12 +28,12 @@ IN_A_VALUE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~ %"
 
 
 @get(PATH)
-async def take_message(request: AnyRequest, device_id: str) -> Response[bytes]:
+async def take_message(request: AnyRequest, device_id: Id) -> Response[bytes]:
     """Return the oldest message, which is then the device's for a minute; 204 where there is none."""
     gateway = gateway_of(request)
     identity = await signed_by(request, IdentityKey(device_id))
     gateway.sessions.touch(identity.key)
-    message = await gateway.downlink.take(device_id)
+    message = await gateway.downlink.take(device_id, "https")
     if message is None:
         return Response(b"", status_code=204)
     return Response(
@@ -42,13 +42,13 @@ async def take_message(request: AnyRequest, device_id: str) -> Response[bytes]:
 
 
 @delete(PATH + "/{lock:str}", status_code=204)
-async def settle_message(request: AnyRequest, device_id: str, lock: str) -> None:
+async def settle_message(request: AnyRequest, device_id: Id, lock: Id) -> None:
     """Say that a message has been dealt with, or with `?reject` that it cannot be."""
     await _settle(request, device_id, lock, "rejected" if "reject" in _asked(request) else "completed")
 
 
 @post(PATH + "/{lock:str}/abandon", status_code=204)
-async def abandon_message(request: AnyRequest, device_id: str, lock: str) -> None:
+async def abandon_message(request: AnyRequest, device_id: Id, lock: Id) -> None:
     """Give a message back: it comes again."""
     await _settle(request, device_id, lock, "abandoned")
 

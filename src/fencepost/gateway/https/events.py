@@ -13,7 +13,7 @@ from fencepost.gateway.https.access import gateway_of, signed_by
 from fencepost.gateway.uplink import Message, TooLarge
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import IdentityKey
-from fencepost.net.hub_http import AnyRequest, read_body
+from fencepost.net.hub_http import AnyRequest, Id, ModuleId, read_body
 
 BODY_SECONDS = 30.0
 BATCH = "application/vnd.microsoft.iothub.json"
@@ -35,7 +35,7 @@ class Part(Struct, frozen=True, rename="camel"):
 
 
 @post(PATHS, status_code=204)
-async def send_event(request: AnyRequest, device_id: str, module_id: str | None = None) -> None:
+async def send_event(request: AnyRequest, device_id: Id, module_id: ModuleId = None) -> None:
     """
     Take what a device says, and answer when it is on disk; a batch is kept as a whole or not at all.
 

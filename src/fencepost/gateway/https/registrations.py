@@ -9,7 +9,7 @@ from msgspec import Struct
 from fencepost.gateway.https.access import gateway_of
 from fencepost.gateway.mqtt.provisioning import answer_of
 from fencepost.model.hub_error import HubError
-from fencepost.net.hub_http import AnyRequest, read_body
+from fencepost.net.hub_http import AnyRequest, Id, read_body
 from fencepost.service.policies import NotAllowed
 
 LARGEST = 64 << 10
@@ -22,7 +22,7 @@ class RegistrationBody(Struct, frozen=True, rename="camel"):
 
 
 @put(PATH + "/register", status_code=200)
-async def register(request: AnyRequest, id_scope: str, registration_id: str) -> Response[bytes]:
+async def register(request: AnyRequest, id_scope: Id, registration_id: Id) -> Response[bytes]:
     """Assign a device to this hub, at once: there is nothing to poll for."""
     await _check_body(request, registration_id)
     return _answered(await _registered(request, id_scope, registration_id))
@@ -30,14 +30,14 @@ async def register(request: AnyRequest, id_scope: str, registration_id: str) -> 
 
 @get(PATH + "/operations/{operation_id:str}")
 async def operation_status(
-    request: AnyRequest, id_scope: str, registration_id: str, operation_id: str
+    request: AnyRequest, id_scope: Id, registration_id: Id, operation_id: Id
 ) -> Response[bytes]:
     """Say how a registration is going, for clients that poll all the same: it is done."""
     return _answered(await _registered(request, id_scope, registration_id))
 
 
 @post(PATH, status_code=200)
-async def registration_status(request: AnyRequest, id_scope: str, registration_id: str) -> Response[bytes]:
+async def registration_status(request: AnyRequest, id_scope: Id, registration_id: Id) -> Response[bytes]:
     """
     Say where a device belongs; agents ask nothing else.
 
@@ -49,12 +49,11 @@ async def registration_status(request: AnyRequest, id_scope: str, registration_i
 
 
 async def _registered(request: AnyRequest, id_scope: str, registration_id: str) -> dict[str, Any]:
-    gateway = gateway_of(request)
     token = request.headers.get("authorization", "")
     try:
-        return answer_of(await gateway.provisioning.register(id_scope, registration_id, token))
+        registering = gateway_of(request).provisioning.register(id_scope, registration_id, token)
+        return answer_of(await registering)
     except NotAllowed:
-        gateway.counters.unauthorized += 1
         raise HubError("IotHubUnauthorizedAccess", "Unauthorized") from None
 
 

@@ -215,6 +215,7 @@ class MqttProtocol(asyncio.Protocol):
             else:
                 await self._open_session(packet)
         except Unauthorized:
+            self._gateway.counters.unauthorized += 1
             self._refuse(NOT_AUTHORIZED)
         except FencepostError:
             self._refuse(SERVER_UNAVAILABLE)
@@ -257,6 +258,7 @@ class MqttProtocol(asyncio.Protocol):
 
     def _turn_away(self, closing: Closing) -> None:
         if closing.is_trespass and isinstance(self._session, DeviceSession):
+            self._gateway.counters.unauthorized += 1
             self._gateway.credentials.trespassed(self._session.key, closing.reason)
         else:
             self._gateway.counters.forbidden += 1
