@@ -40,7 +40,7 @@ from fencepost.wire.mqtt.writing import connect, publish, subscribe
 
 HOST = "localhost"
 SECURITY = "%24.ifid=urn%3Aazureiot%3ASecurity%3ASecurityAgent%3A1"
-SOON = 5.0
+SOON = 15.0
 
 Found = TypeVar("Found")
 
@@ -97,7 +97,7 @@ class Rig:
 
     async def device(self, key: IdentityKey, **how: Any) -> "Device":
         """Return a device that is signed in."""
-        password = how.pop("password", None) or (await self.token(key)).encode()
+        password = how.pop("password") if "password" in how else (await self.token(key)).encode()
         one = await self.stranger(how.pop("client", None))
         answer = await one.sign_in(key, password, **how)
         assert answer.code == 0, answer
@@ -228,6 +228,8 @@ class Device:
     def reset(self) -> None:
         """Go without a word."""
         connection = self._writer.get_extra_info("socket")
+        if connection is None:
+            return
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self._writer.transport.abort()
 

@@ -76,6 +76,8 @@ class Entrance:
             self._listen(listener)
 
     def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         for listener in self.sockets:
             self._loop.remove_reader(listener)

@@ -9,19 +9,20 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import Parameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.model.hub_error import Dialect, HubError, code_of_status
 from fencepost.model.identity import IdentityKey
-from fencepost.model.sas import parse_sas
+from fencepost.model.sas import covers, parse_sas
 
 FIRST_VERSION = "2016-11-14"
 ROOTS = frozenset({"devices", "twins", "statistics"})
@@ -33,6 +34,10 @@ _log = logging.getLogger(__name__)
 Connection = ASGIConnection[Any, Any, Any, Any]
 AnyRequest = Request[Any, Any, Any]
 Meaning = Callable[[Any], HubError]
+Id = Annotated[str, Parameter(max_length=128)]
+"""A part of a path that names something."""
+ModuleId = Annotated[str | None, Parameter(max_length=128)]
+"""The same of a path that stands with and without a module."""
 
 
 # paths
@@ -75,8 +80,8 @@ def _fixed(words: Mapping[int, str]) -> list[int]:
 # what every call needs
 
 
-def takes_versions(connection: Connection, _: BaseRouteHandler) -> None:
-    """Refuse a call without an `api-version` that we know, as a guard."""
+def check_version(connection: Connection, _: BaseRouteHandler | None = None) -> None:
+    """Raise HubError for a call without an `api-version` that we know; it is a guard."""
     said = connection.query_params.get("api-version", "")
     known = _VERSION.fullmatch(said)
     if known is None or known[1] < FIRST_VERSION:
@@ -103,6 +108,16 @@ def named_in(token: str) -> IdentityKey | None:
         case _:
             return None
     return key if parsed.policy is None else None
+
+
+def reaches(named: IdentityKey, wanted: IdentityKey) -> bool:
+    """Whether the token of an identity is one for what is wanted: itself, or with a device its modules."""
+    return covers(f"hub/{_resource(named)}", f"hub/{_resource(wanted)}")
+
+
+def _resource(key: IdentityKey) -> str:
+    device = f"devices/{key.device_id}"
+    return device if key.module_id is None else f"{device}/modules/{key.module_id}"
 
 
 async def read_body(request: AnyRequest, most: int, seconds: float) -> bytes:

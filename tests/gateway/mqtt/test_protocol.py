@@ -357,7 +357,8 @@ def test_new_keys_and_a_deletion_end_the_connection(tmp_path: Path, how: str) ->
             await one.add("cam-1")
             device = await one.device(CAM)
             if how == "rotated":
-                await one.registry.update(Draft(key=CAM, authentication=Authentication()), "tests")
+                renewed = Authentication(primary_key=b64encode(bytes(32)).decode())
+                await one.registry.update(Draft(key=CAM, authentication=renewed), "tests")
             else:
                 await one.registry.delete(CAM, "tests")
             assert await device.is_closed()
@@ -462,19 +463,16 @@ def test_a_message_has_256_kibibytes_at_most(tmp_path: Path, size: int, is_taken
     run(work())
 
 
-def test_properties_of_60_kilobytes_are_read_and_a_topic_of_too_many_is_not(tmp_path: Path) -> None:
+def test_as_many_properties_as_a_topic_holds_are_read(tmp_path: Path) -> None:
     async def work() -> None:
         async with rig(tmp_path) as one:
             await one.add("cam-1")
             device = await one.device(CAM)
             device.publish(
-                f"{EVENTS}{'&'.join(f'k{n}=v' for n in range(6000))}&{SECURITY}", message(process("/x"))
+                f"{EVENTS}{'&'.join(f'k{n}=v' for n in range(7500))}&{SECURITY}", message(process("/x"))
             )
             await device.next(Puback)
             assert len(one.entries(Received)) == 1
-            stranger = await one.stranger()
-            stranger.write(b"\x30\x80\x80\x06\xff\xff" + b"devices/cam-1/messages/events/" + b"a=b&" * 24_000)
-            assert await stranger.is_closed()
 
     run(work())
 
@@ -528,7 +526,7 @@ def test_who_does_not_read_is_closed_after_a_while(tmp_path: Path, monkeypatch: 
 
 
 def test_300_malformed_connections_leave_nothing_behind(tmp_path: Path) -> None:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - to be the same again
     good = connect(
         "cam-1", username=f"{HOST}/cam-1/?api-version=2021-04-12", password=b"x" * 200, keep_alive=60
     )
