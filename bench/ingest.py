@@ -53,7 +53,8 @@ class Service:
     """A `fencepost serve` in a process of its own."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        environ = {**os.environ, "FENCEPOST_HTTP_PORT": "0", **environment}
+        ports = {f"FENCEPOST_{name}_PORT": "0" for name in ("HTTP", "MQTT", "AMQP")}
+        environ = {**os.environ, **ports, **environment}
         command = [sys.executable, "-m", "fencepost", "serve", "--data", str(folder), "--json"]
         self._log = (folder.parent / f"{folder.name}.log").open("wb")
         self.process = subprocess.Popen(
@@ -64,6 +65,7 @@ class Service:
         if not line:
             raise SystemExit(Path(self._log.name).read_text())
         said = json.loads(line)
+        self.mqtt_port: int = said["mqtt_port"]
         tokens = json.loads((folder / "tokens.json").read_text())
         self.target = Target(said["url"], Path(said["ca_file"]), tokens["admin"])
 

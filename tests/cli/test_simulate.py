@@ -134,13 +134,13 @@ def test_token_and_authority_come_from_a_data_folder(tmp_path: Path, monkeypatch
     installation = prepared(tmp_path / "fencepost-data")
     monkeypatch.chdir(tmp_path)
     for data in (tmp_path / "fencepost-data", None):
-        access = simulate_live.access_of("https://localhost", None, None, data)
+        access = access_of("https://localhost", None, None, data)
         assert access.token == installation.tokens.admin
         assert access.ca is not None
         assert access.ca.resolve() == installation.ca_file
-    stated = simulate_live.access_of("https://localhost", TOKEN, Path("ca.pem"), tmp_path / "fencepost-data")
+    stated = access_of("https://localhost", TOKEN, Path("ca.pem"), tmp_path / "fencepost-data")
     assert (stated.token, stated.ca) == (TOKEN, Path("ca.pem"))
-    assert simulate_live.access_of("https://localhost", TOKEN, None, None).ca is None
+    assert access_of("https://localhost", TOKEN, None, None).ca is None
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_S25_the_plan_of_a_group_taken_away_is_gone_with_it(plans: list[weakref.
 def test_S18_what_cannot_be_fed_is_asked_once_for_each_kind_of_sender() -> None:
     plan = Plan(group(*RULES), "legacy")
     none: frozenset[str] = frozenset()
-    assert plan.unmeasurable(("legacy",), none) == plan.missing == ()
+    assert plan.unmeasurable(("legacy",), none) == ()
     assert plan.unmeasurable(("threadx",), none) == ("FailedLocalLoginsNotInAllowedRange",)
     assert plan.unmeasurable(("threadx",), none) is plan.unmeasurable(("threadx",), none)
     assert plan.unmeasurable(("threadx",), frozenset({"Login"})) == ()

@@ -15,7 +15,7 @@ WAIT = CHECK.width + CHECK.delay
 def waiting(since: int) -> Device:
     """A device whose first whole window begins at `since`."""
     device = Device(PLAN, None)
-    device.contact = 1
+    device.sources = 1
     device.reset()
     CHECK.watch(device, since)
     return device

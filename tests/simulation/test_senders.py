@@ -4,11 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import cast
 
 import pytest
 
-from fencepost.client.service import Receipt, Service
+from fencepost.client.service import Receipt
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.simulation.device import Delivery
 from fencepost.simulation.senders import WAITING, Senders
@@ -45,7 +44,7 @@ def sending(service: Slow, number: int, talk: Callable[[Senders], Awaitable[None
 
     async def go() -> None:
         async with asyncio.TaskGroup() as tasks:
-            senders = Senders(cast("Service", service), number, receipts.append, tasks)
+            senders = Senders(service.send, number, receipts.append, tasks)
             await talk(senders)
             senders.cancel()
 

@@ -163,6 +163,11 @@ def test_an_id_may_be_written_raw_or_encoded(written: str) -> None:
     assert subscribed.is_of(key)
 
 
+def test_an_id_that_looks_encoded_may_be_written_raw() -> None:
+    assert Telemetry("d%41").is_of(IdentityKey("d%41"))
+    assert Telemetry("d%2541").is_of(IdentityKey("d%41"))
+
+
 @pytest.mark.parametrize("written", ["D1", "d", "d1 ", "d%32", "d%2531", "+"])
 def test_another_id_is_another_identity(written: str) -> None:
     assert not Telemetry(written).is_of(IdentityKey("d1"))

@@ -8,12 +8,13 @@ from msgspec import structs
 
 from fencepost.app.sockets import HAS_AMQP, PROTOCOLS, Protocol, Sockets
 from fencepost.config.service import Settings
-from fencepost.gateway.credentials import Credentials
+from fencepost.gateway.credentials import Credentials, Unauthorized
 from fencepost.gateway.gateway import Counters, Gateway
 from fencepost.gateway.mqtt.protocol import MqttProtocol
 from fencepost.gateway.mqtt.remembered import Remembered
 from fencepost.gateway.uplink import Uplink
 from fencepost.gateway.websocket import WebSockets
+from fencepost.model.identity import IdentityKey
 from fencepost.net.entrance import Admission
 from fencepost.net.listener import TlsListener
 from fencepost.net.tls import server_context
@@ -29,6 +30,7 @@ from fencepost.setup.credentials import HubKeys
 from fencepost.setup.hostnames import STANDARD
 from fencepost.setup.installation import Installation
 from fencepost.store.control import ControlStore
+from fencepost.web.azure.iothub import HubService
 
 PERMISSIONS: dict[str, frozenset[Permission]] = {
     "iothubowner": frozenset({"RegistryRead", "RegistryWrite", "ServiceConnect", "DeviceConnect"}),
@@ -94,6 +96,28 @@ class FrontDoor:
                 one = TlsListener(listener, context, made[name], admission, self.traffic[name])
                 one.open()
                 self._listeners.append(one)
+
+    def hub_service(self, is_administrator: Callable[[str], bool]) -> HubService:
+        """Return what programs of the owner call; `is_administrator` is asked of bearer tokens."""
+        gateway = self.gateway
+        return HubService(
+            registry=gateway.registry,
+            downlink=gateway.downlink,
+            sessions=gateway.sessions,
+            operations=gateway.operations,
+            policies=self.policies,
+            clock=gateway.clock,
+            is_administrator=is_administrator,
+            own_token=self._is_own_token,
+            body_seconds=self._settings.http.request_timeout.total_seconds(),
+        )
+
+    async def _is_own_token(self, key: IdentityKey, token: str) -> bool:
+        try:
+            await self.gateway.credentials.by_token(key, token)
+        except Unauthorized:
+            return False
+        return True
 
     async def close(self) -> None:
         """Let everybody go; their last messages are still taken."""

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import uvloop
+from litestar.types import ASGIApp
 from msgspec import Struct, structs
 
 from fencepost import __version__
@@ -21,8 +21,10 @@ from fencepost.app.memory import set_memory_aside, set_up_memory
 from fencepost.app.metrics import Metrics
 from fencepost.app.sockets import PROTOCOLS, Sockets, port_of
 from fencepost.config.service import Settings
+from fencepost.gateway import https
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.net.descriptors import raise_descriptor_limit
+from fencepost.net.hub_http import spelled_alike
 from fencepost.service.clock import RunningClock
 from fencepost.service.commands import Commands
 from fencepost.service.feed import Feed
@@ -38,6 +40,7 @@ from fencepost.store.journal.journal import Journal
 from fencepost.store.snapshots import Snapshot, Snapshots
 from fencepost.web.api.application import application
 from fencepost.web.api.service import Counters, Limits, Service, Tokens
+from fencepost.web.azure import iothub
 from fencepost.web.server import Binding, QuietServer, server_for
 
 STARTING = "fencepost"
@@ -234,8 +237,13 @@ class _Run:
         _log.info("listening", extra={**structs.asdict(ports), "version": __version__})
         self._listening(ports)
 
-    def _application(self, pipeline: Pipeline, commands: Commands, stores: _Stores, front: FrontDoor) -> Any:
-        return application(self._service(pipeline, commands, stores))
+    def _application(
+        self, pipeline: Pipeline, commands: Commands, stores: _Stores, front: FrontDoor
+    ) -> ASGIApp:
+        service = self._service(pipeline, commands, stores)
+        hub = front.hub_service(lambda token: service.tokens.role_of(token) == "administrator")
+        others = [*iothub.HANDLERS, *https.HANDLERS]
+        return spelled_alike(application(service, others, hub=hub, gateway=front.gateway))
 
     def _service(self, pipeline: Pipeline, commands: Commands, stores: _Stores) -> Service:
         settings = self._settings

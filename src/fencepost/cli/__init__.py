@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from fencepost import __version__
-from fencepost.cli import decode, demo, detect, init, journal, rebuild, rules, serve, simulate
+from fencepost.cli import decode, demo, detect, devices, init, journal, rebuild, rules, serve, simulate
 from fencepost.cli.output import complain, say
 from fencepost.model.errors import OperatorError, Problem
 
@@ -68,6 +68,7 @@ def root(
 demo.register(app)
 init.register(app)
 serve.register(app)
+devices.register(app)
 journal.register(app)
 rebuild.register(app)
 detect.register(app)

@@ -32,11 +32,10 @@ def report_of(findings: Findings) -> dict[str, Any]:
 def lines_of(findings: Findings) -> Iterator[str]:
     """Yield the findings for people."""
     seconds = (findings.end - findings.start).total_seconds()
-    yield _line(
-        "sent",
-        f"{plural(findings.messages, 'message')} in {seconds:,.0f} s, {findings.rate_reached:,.1f} a second, "
-        f"{plural(findings.events, 'event')}",
+    sent = (
+        f"{plural(findings.messages, 'message')} in {seconds:,.0f} s, {findings.rate_reached:,.1f} a second"
     )
+    yield _line("sent", sent if findings.events is None else f"{sent}, {plural(findings.events, 'event')}")
     if not findings.is_rate_held:
         yield _line(
             "rate",

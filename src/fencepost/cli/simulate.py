@@ -67,6 +67,34 @@ def simulate(
     keep_groups: Annotated[
         bool, typer.Option("--keep-groups", help="With --to: leave the groups of the service as they are.")
     ] = False,
+    mqtt: Annotated[
+        bool, typer.Option("--mqtt", help="With --to: send as devices do, over MQTT, each with its own key.")
+    ] = False,
+    amqp: Annotated[
+        bool, typer.Option("--amqp", help="With --to: send as devices do, over AMQP (fencepost[amqp]).")
+    ] = False,
+    https: Annotated[
+        bool, typer.Option("--https", help="With --to: send as devices do, over HTTPS as to an IoT Hub.")
+    ] = False,
+    device_port: Annotated[
+        int | None,
+        typer.Option(
+            "--device-port",
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="With --mqtt and --amqp: the port; 8883 or 5671 by default.",
+        ),
+    ] = None,
+    connections: Annotated[
+        int | None,
+        typer.Option(
+            "--connections",
+            metavar="N",
+            min=1,
+            help="With --mqtt and --amqp: how many devices are connected at a time; 500 by default.",
+        ),
+    ] = None,
     token: Annotated[
         str | None,
         typer.Option(
@@ -102,19 +130,27 @@ def simulate(
     Cameras and gateways send legacy messages, controllers ThreadX ones. Incidents of each of the five
     alerts strike some of them. With --out, expected.json names the alerts that must come. With --to the
     fleet lives in real time, and at the end it is checked that exactly these alerts came: exits with 1 if
-    not.
+    not. With --mqtt, --amqp or --https its devices are registered, and send as real ones do.
 
     \b
     Examples:
       fencepost simulate --out fleet --devices 200 --seed 7 --duration PT2H
       fencepost simulate --to https://localhost:8443 --data fencepost-data --devices 200 --rate 50
+      fencepost simulate --to https://localhost:8443 --data fencepost-data --mqtt
     """
-    if problems := _problems_of_options(out, to, live=rate is not None or keep_groups, files=force):
+    ways = [name for name, chosen in (("mqtt", mqtt), ("amqp", amqp), ("https", https)) if chosen]
+    live = rate is not None or keep_groups or bool(ways)
+    problems = [
+        *_problems_of_options(out, to, live=live, files=force),
+        *_problems_of_ways(ways, device_port, connections),
+    ]
+    if problems:
         raise OperatorError(problems)
     if out is not None:
         _to_files(out, devices, seed, duration, incidents, force=force, json=json)
         return
-    from fencepost.cli.simulate_live import access_of, simulate_live
+    from fencepost.cli.access import access_of
+    from fencepost.cli.simulate_live import door_of, simulate_live
 
     plan = LivePlan(
         devices=devices,
@@ -124,7 +160,9 @@ def simulate(
         incidents=_incidents(incidents),
     )
     plan.check()
-    if not simulate_live(access_of(to or "", token, ca, data), plan, keep_groups=keep_groups, json=json):
+    access = access_of(to or "", token, ca, data)
+    door = door_of(ways, device_port, connections)
+    if not simulate_live(access, plan, keep_groups=keep_groups, json=json, door=door):
         raise typer.Exit(FINDINGS)
 
 
@@ -132,9 +170,17 @@ def _problems_of_options(out: Path | None, to: str | None, *, live: bool, files:
     if (out is None) == (to is None):
         return [Problem("--out, --to", "say either where to write files, or which service to send to")]
     if out is not None and live:
-        return [Problem("--out", "--rate and --keep-groups go with --to")]
+        return [Problem("--out", "--rate, --keep-groups and the ways to send go with --to")]
     if to is not None and files:
         return [Problem("--to", "--force goes with --out")]
+    return []
+
+
+def _problems_of_ways(ways: list[str], port: int | None, connections: int | None) -> list[Problem]:
+    if len(ways) > 1:
+        return [Problem("--" + ", --".join(ways), "choose one: all devices send the same way")]
+    if (port is not None or connections is not None) and ways not in (["mqtt"], ["amqp"]):
+        return [Problem("--device-port, --connections", "they go with --mqtt or --amqp")]
     return []
 
 

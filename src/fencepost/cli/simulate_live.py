@@ -2,21 +2,19 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvloop
+from msgspec import convert
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from fencepost.cli.data import DEFAULT_DATA
 from fencepost.cli.findings import lines_of, report_of
 from fencepost.cli.output import plural, say, write_lines
 from fencepost.cli.signals import stop_on_signals
 from fencepost.client.access import Access
-from fencepost.model.errors import OperatorError, Problem
-from fencepost.setup.installation import load
+from fencepost.client.transports import CONNECTIONS, Door, Protocol
 from fencepost.simulation.clock import Clock
 from fencepost.simulation.groups import group_bodies
 from fencepost.simulation.live import LivePlan
@@ -27,29 +25,18 @@ REFRESH = 0.25
 SILENCE = "The devices are silent from now on: in 20 minutes the group of the cameras alerts for that."
 
 
-def access_of(url: str, token: str | None, ca: Path | None, data: Path | None) -> Access:
-    """
-    Return the way in; what is not stated is that of the data folder, or of the usual one if it is here.
-
-    A token of a data folder is only ever shown to a service whose certificate the folder's authority
-    signed, where it has one. Raises OperatorError.
-    """
-    if data is None and token is None and DEFAULT_DATA.is_dir():
-        data = DEFAULT_DATA
-    if data is None or (token is not None and ca is not None):
-        if token is None:
-            reason = (
-                "--token TOKEN is missing (or the variable FENCEPOST_TOKEN), or --data DIR to take it from"
-            )
-            raise OperatorError([Problem("--to", reason)])
-        return Access(url, token, ca)
-    installation = load(data)
-    return Access(url, token or installation.tokens.admin, ca or installation.ca_file)
+def door_of(ways: Sequence[str], port: int | None, connections: int | None) -> Door | None:
+    """Return which way devices send; None is our own API."""
+    if not ways:
+        return None
+    return Door(convert(ways[0], Protocol), port, connections or CONNECTIONS)
 
 
-def simulate_live(access: Access, plan: LivePlan, *, keep_groups: bool, json: bool) -> bool:
+def simulate_live(
+    access: Access, plan: LivePlan, *, keep_groups: bool, json: bool, door: Door | None = None
+) -> bool:
     """Let the fleet live, say what came of it, and return whether that is as it should be."""
-    findings = uvloop.run(_run(access, plan, keep_groups=keep_groups))
+    findings = uvloop.run(_run(access, plan, keep_groups=keep_groups, door=door))
     if json:
         write_lines([{"url": access.url, "devices": plan.devices, **report_of(findings)}])
     else:
@@ -59,13 +46,13 @@ def simulate_live(access: Access, plan: LivePlan, *, keep_groups: bool, json: bo
     return findings.is_right
 
 
-async def _run(access: Access, plan: LivePlan, *, keep_groups: bool) -> Findings:
+async def _run(access: Access, plan: LivePlan, *, keep_groups: bool, door: Door | None) -> Findings:
     watch = Watch()
     groups = None if keep_groups else group_bodies()
     with stop_on_signals() as stop, _progress(plan) as bar:
         showing = asyncio.create_task(_show(watch, bar))
         try:
-            return await run_live(access, plan, groups=groups, watch=watch, stop=stop)
+            return await run_live(access, plan, groups=groups, watch=watch, stop=stop, door=door)
         finally:
             showing.cancel()
 

@@ -51,6 +51,11 @@ def trust(access: Access) -> ssl.SSLContext | bool:
     raise OperatorError([Problem("", reason, str(access.ca))])
 
 
+def host_of(url: str) -> str:
+    """Return the host of a service's address, an IPv6 address without its brackets."""
+    return URL(url).host
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine itself."""
     try:

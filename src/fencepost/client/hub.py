@@ -1,6 +1,7 @@
 """A running service as the IoT Hub that it also is: its identity registry and its twins, by the service REST API."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
+from random import random
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ import msgspec
 
 from fencepost.client.hub_shapes import BulkResult, HubIdentity, HubTwin, Line, Refused
 from fencepost.client.requests import Answer, Requests
+from fencepost.client.retry import pause
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.identity import IdentityKey
 
@@ -16,6 +18,8 @@ MOST_ITEMS = 100
 """Items of one bulk operation, and twins of one page."""
 PATIENCE = 20.0
 """Seconds of waiting after which a call is given up."""
+LONGEST_BULK = 60.0
+"""Seconds in which a bulk operation is answered."""
 
 _MISSING, _CONFLICT, _OUTDATED, _BAD = 404, 409, 412, 400
 T = TypeVar("T")
@@ -99,11 +103,35 @@ class Hub:
                 return
             headers["x-ms-continuation"] = following
 
-    async def put_all(self, lines: Sequence[Line]) -> tuple[Refused, ...]:
-        """Carry out at most `MOST_ITEMS` lines, each by its import mode, and return those that were refused."""
-        content = msgspec.json.encode(lines)
-        headers = {"Content-Type": "application/json"}
-        answer = await self._call("POST", "/devices", known={_BAD}, content=content, headers=headers)
+    async def put_all(self, lines: Sequence[Line]) -> list[Refused]:
+        """
+        Carry out at most `MOST_ITEMS` lines, each by its import mode, and return those that were refused.
+
+        Those for which the service was too busy are tried again for as long as others are.
+        """
+        left, refused, spent, attempt = {line.key: line for line in lines}, [], 0.0, 0
+        while left:
+            errors = await self._put_all([*left.values()])
+            wait = pause(attempt, random)
+            spent, attempt = spent + wait, attempt + 1
+            is_over = spent > PATIENCE
+            refused += [one for one in errors if is_over or not one.is_busy]
+            left = {
+                one.key: left[one.key] for one in errors if one.is_busy and one.key in left and not is_over
+            }
+            if left:
+                await self._requests.sleep(wait)
+        return refused
+
+    async def _put_all(self, lines: Sequence[Line]) -> tuple[Refused, ...]:
+        answer = await self._call(
+            "POST",
+            "/devices",
+            known={_BAD},
+            content=msgspec.json.encode(lines),
+            headers={"Content-Type": "application/json"},
+            timeout=LONGEST_BULK,
+        )
         result = self._understood(answer, BulkResult)
         if result.is_successful is None:
             raise OperatorError([self._requests.trouble_with(answer)])

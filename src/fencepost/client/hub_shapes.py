@@ -13,6 +13,9 @@ from msgspec import Struct
 from fencepost.model.identity import Authentication, AuthenticationType, IdentityKey
 
 Which = Literal["primary", "secondary"]
+THERE_ALREADY = frozenset({"DeviceAlreadyExists", 409_001, "ModuleAlreadyExistsOnDevice", 409_301})
+BUSY = frozenset({"ThrottlingException", 429_001, "ServiceUnavailable", 503_001})
+"""Codes of errors, by name or by number."""
 
 
 class Keys(Struct, frozen=True, rename="camel"):
@@ -127,7 +130,7 @@ class Line(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True
     module_id: str | None = None
     e_tag: str | None = None
     import_mode: str | None = None
-    status: Literal["enabled", "disabled"] = "enabled"
+    status: Literal["enabled", "disabled"] | None = None
     status_reason: str | None = None
     managed_by: str | None = None
     authentication: HubAuthentication | None = None
@@ -152,6 +155,16 @@ class Refused(Struct, frozen=True, rename="camel"):
     @property
     def key(self) -> IdentityKey:
         return IdentityKey(self.device_id, self.module_id or None)
+
+    @property
+    def is_there_already(self) -> bool:
+        """Whether it could not be made because it is registered."""
+        return self.error_code in THERE_ALREADY
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether trying again may help."""
+        return self.error_code in BUSY
 
     @property
     def reason(self) -> str:

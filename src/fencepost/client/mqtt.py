@@ -6,41 +6,25 @@ acknowledged by then is sent once more, in its order and marked as a duplicate (
 """
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from itertools import count
 from random import random
 
 from msgspec import Struct
 
 from fencepost.client import trouble
-from fencepost.client.mqtt_link import Link, Login, Lost
+from fencepost.client.endpoint import CONNECTING, PATIENCE, Endpoint, Lost
+from fencepost.client.mqtt_link import Link, Login
 from fencepost.client.retry import pause
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.wire.mqtt import writing
 from fencepost.wire.mqtt.packets import ACCEPTED, SERVER_UNAVAILABLE
 
-PATIENCE = 60.0
-"""Seconds after which a message is given up."""
-CONNECTING = 10.0
-"""Seconds in which a connection must be made, and let in."""
 KEEP_ALIVE = 60
 IN_FLIGHT = 10
 _MOST_IDS = 65_535
 
 Sleep = Callable[[float], Awaitable[object]]
-
-
-class Endpoint(Struct, frozen=True):
-    """Where devices connect; `trust` verifies the certificate that the server shows for `host`."""
-
-    host: str
-    port: int
-    trust: ssl.SSLContext
-
-    def __str__(self) -> str:
-        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
 class _Message(Struct):
@@ -104,7 +88,7 @@ class MqttClient:
             except TimeoutError:
                 raise OperatorError([Problem(str(self._endpoint), self._why)]) from None
             finally:
-                del self._pending[packet_id]
+                self._pending.pop(packet_id, None)
 
     async def close(self) -> None:
         """Say goodbye, and end the connection."""
@@ -174,16 +158,12 @@ class MqttClient:
         await link.end()
         if code == SERVER_UNAVAILABLE:
             raise Lost("the service is busy")
-        reason = (
-            f"the service does not let {login.client_id} in (CONNACK {code}): it is disabled or not registered, "
-            "its key is another one, or the host name is not one of the service's"
-        )
-        raise OperatorError([Problem(str(where), reason)])
+        raise where.refusal(login.client_id, f"CONNACK {code}")
 
     def _note(self, error: Exception) -> None:
         """Keep why there is no connection; what trying again does not mend is told to all that wait."""
-        problem = trouble.of_transport(error, str(self._endpoint))
-        self._why = str(error) if isinstance(error, Lost) else problem.reason
+        problem = self._endpoint.trouble(error)
+        self._why = problem.reason
         if trouble.is_lasting(error):
             self._fail(OperatorError([problem]))
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from fencepost.model.errors import DeviceError, FencepostError
+from fencepost.client.endpoint import Lost
+from fencepost.model.errors import DeviceError
 from fencepost.wire.mqtt import writing
 from fencepost.wire.mqtt.packets import Connack, Packet, Pingresp, Puback
 from fencepost.wire.mqtt.reading import PacketReader
@@ -25,10 +26,6 @@ class Login(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Login({self.client_id!r}, {self.username!r}, ...)"
-
-
-class Lost(FencepostError):  # noqa: N818 - a state of the world
-    """The connection is gone, or could not be made; another one may be."""
 
 
 class Link(asyncio.Protocol):

@@ -62,7 +62,7 @@ class Requests:
     """
     Requests to the service of an access, open between `async with`; `url` is its address.
 
-    `repeated` counts how often any of them had to be repeated.
+    `repeated` counts how often any of them had to be repeated; `sleep` is how they wait.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Requests:
         check(access)
         self.url = access.url.rstrip("/")
         self.repeated = 0
-        self._sleep = sleep
+        self.sleep = sleep
         self._under_way: set[asyncio.Task[Answer | Setback]] = set()
         open_at_once = connections + _SPARE
         self._client = httpx2.AsyncClient(
@@ -132,7 +132,7 @@ class Requests:
             if outcome.is_lasting or spent > patience:
                 raise OperatorError([outcome.problem])
             self.repeated += 1
-            await self._sleep(wait)
+            await self.sleep(wait)
             attempt, begun = attempt + 1, monotonic()
         return outcome
 
@@ -183,7 +183,7 @@ class Requests:
                 outcome = self._set_back(error)
             if outcome.is_lasting:
                 raise OperatorError([outcome.problem])
-            await self._sleep(min(outcome.pause_after(failures), LONGEST_SILENCE))
+            await self.sleep(min(outcome.pause_after(failures), LONGEST_SILENCE))
             failures += 1
 
     def _stream(self, path: str, last: str) -> AbstractAsyncContextManager[httpx2.EventSource]:

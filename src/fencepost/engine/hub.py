@@ -1,12 +1,15 @@
 """How often our own gateway saw a device do something, or be asked to (S19)."""
 
-from msgspec import Struct
+from typing import Any
+
+from msgspec import Struct, structs
 
 from fencepost.engine.device import Device
 from fencepost.engine.ranges import Range
 from fencepost.engine.turn import Turn
 from fencepost.engine.windows import records, singly
 from fencepost.model.event import Details, Event, HubOperation
+from fencepost.model.outcome import Finding
 from fencepost.model.rule import TimeWindowRule
 
 _NOTHING_MORE = Details()
@@ -36,6 +39,9 @@ class HubOperations(Range):
             event.id = f"{event.operation}-{time}-{key}"
             self.settle(device, window, time, event, turn, latest=True)
         return False
+
+    def _finding(self, *args: Any, **facts: Any) -> Finding:
+        return structs.replace(super()._finding(*args, **facts), source="hub")
 
     def payload_of(self, event: Event) -> Struct:
         return _NOTHING_MORE

@@ -124,7 +124,7 @@ class Turn:
             device_id=self.device_id,
             group=self.group,
             rule=rule,
-            source="hub" if rule.row.subject == "hub" else self.source,
+            source=self.source,
             count=count,
             first_at=moment(span[0]),
             last_at=moment(span[1]),

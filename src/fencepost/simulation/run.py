@@ -1,21 +1,25 @@
 """A live fleet against a running service: send, listen, and judge in the end what came of it."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from fencepost.client.access import Access
+from fencepost.client.access import Access, host_of
+from fencepost.client.device_keys import DeviceKeys
+from fencepost.client.hub import Hub
 from fencepost.client.service import CONNECTIONS, Receipt, Service
+from fencepost.client.tasks import first_of
+from fencepost.client.transports import Door
 from fencepost.model.alert import Alert
 from fencepost.simulation.clock import Clock
 from fencepost.simulation.fleet import make_devices
 from fencepost.simulation.incidents import ExpectedAlert
 from fencepost.simulation.live import LiveFleet, LivePlan
-from fencepost.simulation.senders import Senders
+from fencepost.simulation.senders import Send, Senders
 from fencepost.simulation.verdict import BEFORE, Verdict, judge
 from fencepost.simulation.watch import Watch
 
@@ -36,13 +40,14 @@ class Findings(Struct, frozen=True, kw_only=True):
     """
     What came of a run that lasted from `start` to `end`; `rate` is what was asked for.
 
-    `expected` is the number of alerts that had to come, `alerts` of those that opened or counted on.
+    `expected` is the number of alerts that had to come, `alerts` of those that opened or counted on. `events`
+    is None where devices are told only that a message has arrived, and not what was understood of it.
     """
 
     start: datetime
     end: datetime
     messages: int
-    events: int
+    events: int | None
     rejected: int
     reasons: Mapping[str, int]
     rate: float
@@ -75,9 +80,12 @@ async def run_live(
     stop: asyncio.Event,
     clock: Clock | None = None,
     connections: int = CONNECTIONS,
+    door: Door | None = None,
 ) -> Findings:
     """
     Put the groups in force (None: leave them as they are), let a fleet live, and return what came of it.
+
+    With a `door` each device is registered, and sends that way as a real one does.
 
     It ends with the plan's duration, or when `stop` is set. Raises OperatorError for an impossible plan,
     an access that is of no use, and a service that does not answer, or not as it should.
@@ -88,11 +96,35 @@ async def run_live(
         await service.until_ready(patience=STARTING)
         for name, body in (groups or {}).items():
             await service.put_group(name, body, patience=FIRST_CONTACT)
-        run = _Run(service, plan, watch, stop, clock)
-        try:
-            return await run.go(connections)
-        except BaseExceptionGroup as group:
-            raise _first_of(group) from group
+        async with _sending(service, access, plan, door, clock) as send:
+            run = _Run(service, plan, watch, stop, clock)
+            try:
+                findings = await run.go(send, connections)
+            except BaseExceptionGroup as group:
+                raise first_of(group) from group
+        return findings if door is None else structs.replace(findings, events=None)
+
+
+@asynccontextmanager
+async def _sending(
+    service: Service, access: Access, plan: LivePlan, door: Door | None, clock: Clock
+) -> AsyncIterator[Send]:
+    """Yield what sends a message of a device: over our own API, or through a door of devices."""
+    if door is None:
+        yield service.send
+        return
+    keys = DeviceKeys(Hub(service.requests), host_of(service.url), clock.now)
+    transport = door.transport(keys, access, service.requests)
+
+    async def send(device_id: str, body: bytes) -> Receipt:
+        await transport.send(device_id, body)
+        return Receipt(messages=1, events=0)
+
+    try:
+        await keys.register([device.device_id for device in make_devices(plan.devices)])
+        yield send
+    finally:
+        await transport.close()
 
 
 class _Run:
@@ -106,13 +138,13 @@ class _Run:
         self._clock = clock
         self._known = frozenset(device.device_id for device in make_devices(plan.devices))
 
-    async def go(self, connections: int) -> Findings:
+    async def go(self, send: Send, connections: int) -> Findings:
         opened = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             follower = tasks.create_task(self._follow(self._clock.now() - BEFORE, opened))
             await self._unless_stopped(self._wait(opened, FIRST_CONTACT))
             fleet = LiveFleet(self._plan, self._clock.now())
-            senders = Senders(self._service, connections, self._on_receipt, tasks)
+            senders = Senders(send, connections, self._on_receipt, tasks)
             await self._unless_stopped(self._send(fleet, senders))
             await self._unless_stopped(senders.join(), GRACE)
             end = self._clock.now()
@@ -188,10 +220,3 @@ class _Run:
         finally:
             working.cancel()
             stopping.cancel()
-
-
-def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -1,13 +1,16 @@
 """Messages on their way: many devices side by side, each of them in order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from fencepost.client.service import Receipt, Service
+from fencepost.client.service import Receipt
 from fencepost.simulation.device import Delivery
 
 WAITING = 8
 """How many messages wait for one sender before the fleet is held up."""
+
+Send = Callable[[str, bytes], Awaitable[Receipt]]
+"""Sends a message of a device, and returns when the service has it on disk."""
 
 
 class Senders:
@@ -19,12 +22,12 @@ class Senders:
 
     def __init__(
         self,
-        service: Service,
+        send: Send,
         number: int,
         on_receipt: Callable[[Receipt], None],
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._service = service
+        self._send = send
         self._on_receipt = on_receipt
         self._queues: list[asyncio.Queue[Delivery]] = [asyncio.Queue(WAITING) for _ in range(number)]
         self._queue_of: dict[str, asyncio.Queue[Delivery]] = {}
@@ -51,6 +54,6 @@ class Senders:
     async def _work(self, queue: asyncio.Queue[Delivery]) -> None:
         while True:
             delivery = await queue.get()
-            receipt = await self._service.send(delivery.device_id, delivery.body)
+            receipt = await self._send(delivery.device_id, delivery.body)
             self._on_receipt(receipt)
             queue.task_done()

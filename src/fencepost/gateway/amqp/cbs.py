@@ -6,6 +6,7 @@ Requests and answers have a link each; an answer has the request's message id as
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import proton
 
@@ -38,7 +39,7 @@ class Cbs:
         self._work = WorkLine(engine)
         self._links: list[AttachedLink] = []
 
-    def attach(self, link: proton.Link) -> None:
+    def attach(self, link: Any) -> None:
         if len(self._links) >= MOST_LINKS:
             self._engine.refuse(link, "amqp:resource-limit-exceeded", "too many links to $cbs")
         elif link.is_receiver:

@@ -164,5 +164,5 @@ _FIXED: dict[int, tuple[struct.Struct, Callable[[Any], Any]]] = {
 _VARIABLE: dict[int, Callable[[bytes], Any]] = {
     0: _same,
     1: bytes.decode,
-    3: lambda ascii: ascii.decode("ascii"),
+    3: lambda symbol: symbol.decode("ascii"),
 }

@@ -7,7 +7,7 @@ may be sent is written, deadlines are kept, and no peer makes us hold more than 
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import proton
 from proton import Endpoint, Event
@@ -56,7 +56,7 @@ class Engine:
     `attach` is called with each link that the peer wants, and answers with `accept` or `refuse`, now or later.
     """
 
-    def __init__(self, transport: Any, attach: Callable[[proton.Link], None], traffic: Traffic) -> None:
+    def __init__(self, transport: Any, attach: Callable[[Any], None], traffic: Traffic) -> None:
         self._transport = transport
         self._attach = attach
         self._traffic = traffic
@@ -79,11 +79,10 @@ class Engine:
     # bytes in and out
 
     def receive(self, data: bytes) -> None:
-        rest = memoryview(data)
         try:
-            while rest and not self._is_ending and (room := self._proton.capacity()) > 0:
-                self._proton.push(rest[:room])
-                rest = rest[room:]
+            while data and not self._is_ending and (room := self._proton.capacity()) > 0:
+                self._proton.push(data[:room])
+                data = data[room:]
                 self._react()
         except proton.ProtonException:
             self._traffic.malformed += 1
@@ -172,16 +171,16 @@ class Engine:
 
     def _react(self) -> None:
         while (event := self._collector.peek()) is not None:
-            handle = _HANDLERS.get(event.type)
+            handle = self._HANDLERS.get(event.type)
             if handle is not None and not self._is_ending:
                 handle(self, event)
             self._collector.pop()
 
-    def _on_connection_open(self, event: Event) -> None:
+    def _on_connection_open(self, event: Any) -> None:
         if self._connection.state & _UNINITIALISED:
             self._connection.open()
 
-    def _on_session_open(self, event: Event) -> None:
+    def _on_session_open(self, event: Any) -> None:
         session = event.session
         if len(self._links) >= MOST_SESSIONS:
             self.end("amqp:resource-limit-exceeded", "too many sessions")
@@ -190,7 +189,7 @@ class Engine:
         session.incoming_capacity = WINDOW
         session.open()
 
-    def _on_link_open(self, event: Event) -> None:
+    def _on_link_open(self, event: Any) -> None:
         link = event.link
         links = self._links.get(link.session)
         if links is None or self._link_count >= MOST_LINKS:
@@ -200,12 +199,12 @@ class Engine:
         self._link_count += 1
         self._attach(link)
 
-    def _on_flow(self, event: Event) -> None:
+    def _on_flow(self, event: Any) -> None:
         end = self._ends.get(event.link)
         if end is not None:
             end.on_flow()
 
-    def _on_delivery(self, event: Event) -> None:
+    def _on_delivery(self, event: Any) -> None:
         delivery, link = event.delivery, event.link
         end = self._ends.get(link)
         if end is not None:
@@ -217,7 +216,7 @@ class Engine:
             else:
                 delivery.settle()  # it was on its way when we closed
 
-    def _is_within_bounds(self, link: proton.Link, delivery: proton.Delivery) -> bool:
+    def _is_within_bounds(self, link: Any, delivery: proton.Delivery) -> bool:
         """Count what we hold of messages of which the end has not come, and look at the credit; end if need be."""
         held = delivery.pending if delivery.partial and not delivery.aborted else 0
         self._unfinished_bytes += held - self._unfinished.pop(link, 0)
@@ -229,36 +228,36 @@ class Engine:
             self.end("amqp:resource-limit-exceeded", "too many messages are begun and not ended")
         return not self._is_ending
 
-    def _on_link_close(self, event: Event) -> None:
+    def _on_link_close(self, event: Any) -> None:
         link = event.link
         links = self._links.get(link.session)
         if links is not None and link in links:
             links.discard(link)
             self._remove(link)
 
-    def _remove(self, link: proton.Link) -> None:
+    def _remove(self, link: Any) -> None:
         self._link_count -= 1
         self._let_go(link)
         link.close()
         link.free()
 
-    def _let_go(self, link: proton.Link) -> None:
+    def _let_go(self, link: Any) -> None:
         self._unfinished_bytes -= self._unfinished.pop(link, 0)
         end = self._ends.pop(link, None)
         if end is not None:
             end.on_closed()
 
-    def _on_session_close(self, event: Event) -> None:
+    def _on_session_close(self, event: Any) -> None:
         for link in self._links.pop(event.session, ()):
             self._remove(link)
         event.session.close()
         event.session.free()
 
-    def _on_connection_close(self, event: Event) -> None:
+    def _on_connection_close(self, event: Any) -> None:
         self._connection.close()
         self._is_ending = True
 
-    def _on_transport_error(self, event: Event) -> None:
+    def _on_transport_error(self, event: Any) -> None:
         condition = self._proton.condition
         if condition is not None and condition.name == "amqp:resource-limit-exceeded":
             self._traffic.late += 1  # the name that the library has for silence
@@ -266,13 +265,26 @@ class Engine:
             self._traffic.malformed += 1
         self._is_ending = True
 
+    _HANDLERS: ClassVar[dict[Any, Callable[["Engine", Any], None]]] = {
+        Event.CONNECTION_REMOTE_OPEN: _on_connection_open,
+        Event.CONNECTION_REMOTE_CLOSE: _on_connection_close,
+        Event.SESSION_REMOTE_OPEN: _on_session_open,
+        Event.SESSION_REMOTE_CLOSE: _on_session_close,
+        Event.LINK_REMOTE_OPEN: _on_link_open,
+        Event.LINK_REMOTE_CLOSE: _on_link_close,
+        Event.LINK_REMOTE_DETACH: _on_link_close,
+        Event.LINK_FLOW: _on_flow,
+        Event.DELIVERY: _on_delivery,
+        Event.TRANSPORT_ERROR: _on_transport_error,
+    }
+
     # links
 
-    def is_wanted(self, link: proton.Link) -> bool:
+    def is_wanted(self, link: Any) -> bool:
         """Whether the peer still wants a link for which it has no answer yet."""
         return not self._is_ending and link in self._links.get(link.session, ())
 
-    def accept(self, link: proton.Link, end: LinkEnd, *, largest: int = 0) -> None:
+    def accept(self, link: Any, end: LinkEnd, *, largest: int = 0) -> None:
         """Attach a link as the peer wants it; `largest` is the most bytes of a message that it may send."""
         link.source.copy(link.remote_source)
         link.target.copy(link.remote_target)
@@ -284,12 +296,12 @@ class Engine:
         self._ends[link] = end
         self.soon()
 
-    def refuse(self, link: proton.Link, condition: str, text: str) -> None:
+    def refuse(self, link: Any, condition: str, text: str) -> None:
         """Answer that a link cannot be (section 2.6.3: it is attached to nothing, and detached)."""
         link.open()
         self.detach(link, condition, text)
 
-    def detach(self, link: proton.Link, condition: str, text: str) -> None:
+    def detach(self, link: Any, condition: str, text: str) -> None:
         """End a link from our side, and say why."""
         link.condition = proton.Condition(condition, text)
         link.close()
@@ -307,10 +319,11 @@ class Engine:
 
     def _on_done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
             self._is_ending = self.is_over = True
             self._transport.abort()  # a fault of ours
-            raise task.exception()  # type: ignore[misc] - the loop tells of it
+            raise fault  # the loop tells of it
 
     def end(self, condition: str, text: str) -> None:
         """End the connection, and say why."""
@@ -348,17 +361,3 @@ def _transport_of(connection: proton.Connection) -> proton.Transport:
 
 def _hush(transport: proton.Transport, message: str) -> None:
     """Let the library not write to the standard error what strangers do."""
-
-
-_HANDLERS: dict[Any, Callable[[Engine, Event], None]] = {
-    Event.CONNECTION_REMOTE_OPEN: Engine._on_connection_open,
-    Event.CONNECTION_REMOTE_CLOSE: Engine._on_connection_close,
-    Event.SESSION_REMOTE_OPEN: Engine._on_session_open,
-    Event.SESSION_REMOTE_CLOSE: Engine._on_session_close,
-    Event.LINK_REMOTE_OPEN: Engine._on_link_open,
-    Event.LINK_REMOTE_CLOSE: Engine._on_link_close,
-    Event.LINK_REMOTE_DETACH: Engine._on_link_close,
-    Event.LINK_FLOW: Engine._on_flow,
-    Event.DELIVERY: Engine._on_delivery,
-    Event.TRANSPORT_ERROR: Engine._on_transport_error,
-}

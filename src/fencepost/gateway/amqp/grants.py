@@ -69,7 +69,7 @@ class Grants:
 
     def prove_policy(self, token: str) -> None:
         """Grant what the policy of a token for the whole hub allows here; raises Unauthorized."""
-        allowed = set()
+        allowed: set[Permission] = set()
         for permission in _POLICIES:
             try:
                 self._gateway.credentials.by_policy(token, permission)

@@ -147,7 +147,7 @@ def write_message(
     application: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return a message as bytes, its body as one data section; None is no body at all."""
-    message = proton.Message(body=body, inferred=True)
+    message: Any = proton.Message(body=body, inferred=True)
     if annotations:
         message.annotations = {proton.symbol(name): value for name, value in annotations.items()}
     if application:

@@ -1,16 +1,38 @@
 """Who a device's HTTP request is from: it signs each with a token of its own (wire-formats of IoT Hub)."""
 
+from datetime import datetime
+from typing import Any
+
 from fencepost.gateway.credentials import Unauthorized
 from fencepost.gateway.gateway import Gateway
-from fencepost.model.hub_error import HubError
+from fencepost.model.hub_error import Dialect, HubError
 from fencepost.model.identity import Identity, IdentityKey
-from fencepost.net.hub_http import AnyRequest, named_in, reaches
+from fencepost.net.hub_http import AnyRequest, check_version, handlers, named_in, reaches
+from fencepost.service.pipeline import Busy
 
 
 def gateway_of(request: AnyRequest) -> Gateway:
     """Return the parts of the front door."""
     gateway: Gateway = request.app.state.gateway
     return gateway
+
+
+def _clock(request: AnyRequest) -> datetime:
+    return gateway_of(request).clock()
+
+
+def _of_busy(error: Busy) -> HubError:
+    return HubError("ThrottlingException", error.reason, retry_after=error.retry_after)
+
+
+def shared(dialect: Dialect | None = None) -> dict[str, Any]:
+    """Return what all handlers are made with; `dialect` is that of their errors."""
+    return {
+        "guards": [check_version],
+        "exception_handlers": handlers(_clock, {Busy: _of_busy}, dialect),
+        "include_in_schema": False,
+        "request_max_body_size": None,
+    }
 
 
 async def signed_by(request: AnyRequest, key: IdentityKey) -> Identity:

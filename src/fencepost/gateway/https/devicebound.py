@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from litestar import Response, delete, get, post
 
-from fencepost.gateway.https.access import gateway_of, signed_by
+from fencepost.gateway.https.access import gateway_of, shared, signed_by
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import CloudMessage, IdentityKey
 from fencepost.net.hub_http import AnyRequest, Id
@@ -27,7 +27,7 @@ IN_A_NAME = "!#$&'*+.^_`|~-"
 IN_A_VALUE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~ %"
 
 
-@get(PATH)
+@get(PATH, **shared())
 async def take_message(request: AnyRequest, device_id: Id) -> Response[bytes]:
     """Return the oldest message, which is then the device's for a minute; 204 where there is none."""
     gateway = gateway_of(request)
@@ -41,13 +41,13 @@ async def take_message(request: AnyRequest, device_id: Id) -> Response[bytes]:
     )
 
 
-@delete(PATH + "/{lock:str}", status_code=204)
+@delete(PATH + "/{lock:str}", status_code=204, **shared())
 async def settle_message(request: AnyRequest, device_id: Id, lock: Id) -> None:
     """Say that a message has been dealt with, or with `?reject` that it cannot be."""
     await _settle(request, device_id, lock, "rejected" if "reject" in _asked(request) else "completed")
 
 
-@post(PATH + "/{lock:str}/abandon", status_code=204)
+@post(PATH + "/{lock:str}/abandon", status_code=204, **shared())
 async def abandon_message(request: AnyRequest, device_id: Id, lock: Id) -> None:
     """Give a message back: it comes again."""
     await _settle(request, device_id, lock, "abandoned")

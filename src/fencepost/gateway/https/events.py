@@ -9,7 +9,7 @@ import msgspec
 from litestar import post
 from msgspec import Struct
 
-from fencepost.gateway.https.access import gateway_of, signed_by
+from fencepost.gateway.https.access import gateway_of, shared, signed_by
 from fencepost.gateway.uplink import Message, TooLarge
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import IdentityKey
@@ -34,7 +34,7 @@ class Part(Struct, frozen=True, rename="camel"):
     properties: dict[str, Any] | None = None
 
 
-@post(PATHS, status_code=204)
+@post(PATHS, status_code=204, **shared())
 async def send_event(request: AnyRequest, device_id: Id, module_id: ModuleId = None) -> None:
     """
     Take what a device says, and answer when it is on disk; a batch is kept as a whole or not at all.

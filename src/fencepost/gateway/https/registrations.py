@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response, get, post, put
 from msgspec import Struct
 
-from fencepost.gateway.https.access import gateway_of
+from fencepost.gateway.https.access import gateway_of, shared
 from fencepost.gateway.mqtt.provisioning import answer_of
 from fencepost.model.hub_error import HubError
 from fencepost.net.hub_http import AnyRequest, Id, read_body
@@ -21,14 +21,14 @@ class RegistrationBody(Struct, frozen=True, rename="camel"):
     registration_id: str | None = None
 
 
-@put(PATH + "/register", status_code=200)
+@put(PATH + "/register", status_code=200, **shared("provisioning"))
 async def register(request: AnyRequest, id_scope: Id, registration_id: Id) -> Response[bytes]:
     """Assign a device to this hub, at once: there is nothing to poll for."""
     await _check_body(request, registration_id)
     return _answered(await _registered(request, id_scope, registration_id))
 
 
-@get(PATH + "/operations/{operation_id:str}")
+@get(PATH + "/operations/{operation_id:str}", **shared("provisioning"))
 async def operation_status(
     request: AnyRequest, id_scope: Id, registration_id: Id, operation_id: Id
 ) -> Response[bytes]:
@@ -36,7 +36,7 @@ async def operation_status(
     return _answered(await _registered(request, id_scope, registration_id))
 
 
-@post(PATH, status_code=200)
+@post(PATH, status_code=200, **shared("provisioning"))
 async def registration_status(request: AnyRequest, id_scope: Id, registration_id: Id) -> Response[bytes]:
     """
     Say where a device belongs; agents ask nothing else.

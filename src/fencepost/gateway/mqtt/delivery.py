@@ -89,17 +89,22 @@ class Delivery:
         if self._qos is None or not self._link.is_open:
             await self._settle(message.lock, "abandoned")
             return False
-        if self._qos == 0:
-            self._send(message, 0)
-            await self._settle(message.lock, "completed")
+        packet_id = self._next_id() if self._qos else 0
+        try:
+            packet = self._packet(message, packet_id)
+        except ValueError:  # its properties do not fit into a topic
+            await self._settle(message.lock, "rejected")
+            return True
+        self._link.write(packet)
+        if packet_id:
+            self._locks[packet_id] = message.lock
         else:
-            self._locks[self._next_id()] = message.lock
-            self._send(message, self._last_id)
+            await self._settle(message.lock, "completed")
         return True
 
-    def _send(self, message: CloudMessage, packet_id: int) -> None:
-        topic = devicebound_topic(self._written, PropertyBag({**message.system}, {**message.properties}))
-        self._link.write(publish(topic, message.body, qos=1 if packet_id else 0, packet_id=packet_id))
+    def _packet(self, message: CloudMessage, packet_id: int) -> bytes:
+        topic = devicebound_topic(self._written, PropertyBag(message.system, message.properties))
+        return publish(topic, message.body, qos=1 if packet_id else 0, packet_id=packet_id)
 
     def _next_id(self) -> int:
         self._last_id = self._last_id % LAST_ID + 1

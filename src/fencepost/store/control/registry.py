@@ -20,6 +20,7 @@ _DEVICE = ""
 """The `module_key` of a device itself: no module has an empty id."""
 _columns = identities.c
 _whole = select(_columns.identity, _columns.twin, _columns.tag)
+_are_devices = _columns.module_key == _DEVICE
 _by_id = Cursor("identities", tuple[Name, Name])
 _CHANGED: dict[str, Merge] = dict.fromkeys(("status", "tag", "identity", "twin"), newer)
 
@@ -51,19 +52,18 @@ class RegistryRows(Changing):
     def identities(self, *, after: str | None, limit: int) -> Page[Identity]:
         """Return devices without their modules; raises OperatorError for a wrong `after` or limit."""
         query = select(_columns.identity, _columns.device_key, _columns.module_key)
-        rows = self._page(query.where(_columns.module_key == _DEVICE), after, limit)
+        rows = self._page(query, after, limit)
         return page_of(rows, limit, lambda row: row.identity, _by_id, _place)
 
     def twins(self, *, modules: bool, after: str | None, limit: int) -> Page[Registered]:
         """Return devices, or modules instead, with their twins."""
-        of_kind = _columns.module_key != _DEVICE if modules else _columns.module_key == _DEVICE
-        query = _whole.add_columns(_columns.device_key, _columns.module_key).where(of_kind)
-        rows = self._page(query, after, limit)
+        query = _whole.add_columns(_columns.device_key, _columns.module_key)
+        rows = self._page(query, after, limit, modules=modules)
         return page_of(rows, limit, lambda row: Registered(*row[:3]), _by_id, _place)
 
     def registry_counts(self) -> dict[Status, int]:
         """Return how many devices are enabled and disabled; a look into an index only."""
-        query = select(_columns.status, func.count()).where(_columns.module_key == _DEVICE)
+        query = select(_columns.status, func.count()).where(_are_devices)
         with self._reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by(_columns.status))}
 
@@ -75,7 +75,7 @@ class RegistryRows(Changing):
 
     def all_tags(self, *, after: str | None, limit: int) -> Page[TagState]:
         """Return how the tags of all registered devices stand."""
-        query = select(_columns.device_key, _columns.module_key).where(_columns.module_key == _DEVICE)
+        query = select(_columns.device_key, _columns.module_key)
         rows = self._page(query, after, limit)
         keys = [row.device_key for row in rows[:limit]]
         with self._reading() as connection:
@@ -90,13 +90,18 @@ class RegistryRows(Changing):
             run(connection, self._put, [_row(one) for one in change.put])
             write_audit(connection, change.audit)
 
-    def _page(self, query: Select[Any], after: str | None, limit: int) -> Sequence[Row[Any]]:
+    def _page(
+        self, query: Select[Any], after: str | None, limit: int, *, modules: bool = False
+    ) -> Sequence[Row[Any]]:
+        """Devices are sorted by their ids alone: so an index of devices has them in their order."""
         check_limit(limit)
-        place = (_columns.device_key, _columns.module_key)
+        columns = (_columns.device_key, _columns.module_key) if modules else (_columns.device_key,)
         if after is not None:
-            query = query.where(behind(place, _by_id.read(after), descending=False))
+            place = _by_id.read(after)[: len(columns)]
+            query = query.where(behind(columns, place, descending=False))
+        query = query.where(~_are_devices if modules else _are_devices)
         with self._reading() as connection:
-            return connection.execute(query.order_by(*place).limit(limit + 1)).all()
+            return connection.execute(query.order_by(*columns).limit(limit + 1)).all()
 
 
 def _is(wanted: IdentityKey) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -176,7 +176,7 @@ identities = Table(
     Column("tag", AnyText),
     Column("identity", Document(Identity), nullable=False),
     Column("twin", Document(Twin)),
-    Index("identities_by_status", "module_key", "status"),
+    Index("identities_by_kind", "module_key", "device_key", "status"),
 )
 """Devices, which have an empty `module_key`, and modules. They hold keys, and are in no journal."""
 

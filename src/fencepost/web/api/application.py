@@ -1,5 +1,6 @@
 """The ASGI application of the API."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar
@@ -43,11 +44,11 @@ LARGEST_JSON = 8 << 20
 """Bytes of a request that is not a device's; a list of 100,000 entries fits."""
 
 
-def application(service: Service) -> Litestar:
-    """Return the application that serves this service."""
+def application(service: Service, others: Sequence[Any] = (), **state: Any) -> Litestar:
+    """Return the application that serves this service, and the operations of others with their own `state`."""
     made = Litestar(
-        OPERATIONS,
-        state=State({"service": service}),
+        [*OPERATIONS, *others],
+        state=State({"service": service, **state}),
         exception_handlers=HANDLERS,
         before_send=[_name_all_methods],
         request_max_body_size=LARGEST_JSON,

@@ -7,13 +7,9 @@ in the document of our own API. It needs a `HubService` as `app.state.hub`.
 
 from typing import Any
 
-from litestar import Router
-
-from fencepost.net.hub_http import takes_versions
 from fencepost.web.azure.iothub import (
     bulk,
     devices,
-    errors,
     messages,
     methods,
     modules,
@@ -26,31 +22,22 @@ from fencepost.web.azure.iothub.service import HubCounters, HubService
 __all__ = ["HANDLERS", "HubCounters", "HubService"]
 
 HANDLERS: list[Any] = [
-    Router(
-        "/",
-        route_handlers=[
-            devices.list_devices,
-            devices.get_device,
-            devices.put_device,
-            devices.delete_device,
-            bulk.change_many,
-            querying.query_twins,
-            modules.list_modules,
-            modules.get_module,
-            modules.put_module,
-            modules.delete_module,
-            twins.get_twin,
-            twins.patch_twin,
-            twins.put_twin,
-            methods.invoke_method,
-            messages.send_message,
-            messages.purge_messages,
-            statistics.device_statistics,
-            statistics.service_statistics,
-        ],
-        guards=[takes_versions],
-        exception_handlers=errors.HANDLERS,
-        include_in_schema=False,
-        request_max_body_size=None,
-    )
+    devices.list_devices,
+    devices.get_device,
+    devices.put_device,
+    devices.delete_device,
+    bulk.change_many,
+    querying.query_twins,
+    modules.list_modules,
+    modules.get_module,
+    modules.put_module,
+    modules.delete_module,
+    twins.get_twin,
+    twins.patch_twin,
+    twins.put_twin,
+    methods.invoke_method,
+    messages.send_message,
+    messages.purge_messages,
+    statistics.device_statistics,
+    statistics.service_statistics,
 ]

@@ -6,7 +6,8 @@ from litestar.handlers.base import BaseRouteHandler
 
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import IdentityKey
-from fencepost.net.hub_http import Connection, named_in
+from fencepost.model.sas import parse_sas
+from fencepost.net.hub_http import Connection, check_version, named_in, reaches
 from fencepost.service.policies import NotAllowed, Permission
 from fencepost.web.azure.iothub.service import HubService
 
@@ -16,12 +17,13 @@ Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 def takes(permission: Permission, *, or_own: bool = False) -> Guard:
     """
-    Return a guard that lets in who may do this, and with `or_own` the device whose record it is.
+    Return a guard that lets in who says an `api-version` and may do this, and with `or_own` the device whose record it is.
 
     A module may read what is its own, a device also what is its modules'.
     """
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        check_version(connection)
         hub: HubService = connection.app.state.hub
         shown = connection.headers.get("authorization", "")
         actor = _program(hub, connection, shown, permission)
@@ -50,10 +52,25 @@ def _program(hub: HubService, connection: Connection, shown: str, permission: Pe
 
 
 async def _device(hub: HubService, wanted: IdentityKey, shown: str) -> str | None:
-    named = named_in(shown) or IdentityKey(wanted.device_id)
-    if named not in (wanted, IdentityKey(wanted.device_id)):
+    """
+    Return who it is that reads its own record, None for anybody else.
+
+    Agents written in C sign for the whole host, with their device's key.
+    """
+    if not _is_without_policy(shown):
         return None
-    return f"device/{named}" if await hub.own_token(named, shown) else None
+    named, device = named_in(shown), IdentityKey(wanted.device_id)
+    if named is not None and not reaches(named, wanted):
+        return None
+    own = wanted if named is not None and named.module_id is not None else device
+    return f"device/{own}" if await hub.own_token(own, shown) else None
+
+
+def _is_without_policy(shown: str) -> bool:
+    try:
+        return parse_sas(shown).policy is None
+    except ValueError:
+        return False
 
 
 def _addressed(connection: Connection) -> IdentityKey:

@@ -21,8 +21,6 @@ from fencepost.service.registry import Draft, TwinPatch
 from fencepost.service.sessions import Sessions
 
 NEVER = "0001-01-01T00:00:00Z"
-OF_THE_SERVICE = frozenset({"$version", "$metadata"})
-"""Members of tags and properties that clients send back as they got them."""
 AUTHENTICATIONS: dict[str, AuthenticationType] = {one.lower(): one for one in get_args(AuthenticationType)}
 
 Text = Annotated[str, Meta(max_length=4096)]
@@ -102,15 +100,14 @@ class TwinBody(Struct, frozen=True):
 
     def patch(self) -> TwinPatch:
         """Return what is to be merged."""
-        return TwinPatch(tags=without_service(self.tags), desired=self._desired())
+        return TwinPatch(tags=self.tags, desired=self._desired())
 
     def replacement(self) -> TwinPatch:
         """Return what is to stand in the place of all tags and desired properties."""
-        tags = without_service(self.tags)
-        return TwinPatch(tags=tags or {}, desired=self._desired() or {}, replace=True)
+        return TwinPatch(tags=self.tags or {}, desired=self._desired() or {}, replace=True)
 
     def _desired(self) -> dict[str, Any] | None:
-        return without_service(self.properties.desired) if self.properties is not None else None
+        return self.properties.desired if self.properties is not None else None
 
 
 class ExchangedBody(IdentityBody, frozen=True, rename="camel"):
@@ -148,13 +145,6 @@ def read(shape: type[T], body: bytes) -> T:
         raise HubError("ArgumentInvalid", f"the body does not fit: {error}") from None
     except msgspec.DecodeError as error:
         raise HubError("IotHubFormatError", f"the body is not JSON: {error}") from None
-
-
-def without_service(members: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return tags or properties without what the service itself adds to them."""
-    if members is None:
-        return None
-    return {name: value for name, value in members.items() if name not in OF_THE_SERVICE}
 
 
 # what is shown

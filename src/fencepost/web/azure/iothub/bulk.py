@@ -11,8 +11,8 @@ from fencepost.model.identity import IdentityKey
 from fencepost.net.hub_http import AnyRequest
 from fencepost.service.pipeline import Busy
 from fencepost.web.azure.iothub.access import actor_of, takes
-from fencepost.web.azure.iothub.bodies import ExchangedBody, draft_of
-from fencepost.web.azure.iothub.calls import answered, body_of
+from fencepost.web.azure.iothub.bodies import ExchangedBody, TwinBody, draft_of
+from fencepost.web.azure.iothub.calls import SHARED, answered, body_of
 from fencepost.web.azure.iothub.errors import about, of_busy
 from fencepost.web.azure.iothub.service import HubService
 
@@ -21,7 +21,7 @@ IF_MATCH = "ifmatchetag"
 MODES = frozenset({"create", "createorupdate", "update", "delete", "updatetwin"})
 
 
-@post("/devices", status_code=200, guards=[takes("RegistryWrite")])
+@post("/devices", status_code=200, guards=[takes("RegistryWrite")], **SHARED)
 async def change_many(request: AnyRequest) -> Response[bytes]:
     """
     Create, update or delete devices as the `importMode` of each says.
@@ -74,10 +74,12 @@ async def _carry_out(hub: HubService, key: IdentityKey, line: ExchangedBody, act
         await hub.registry.delete(key, actor, etag=etag)
         return
     if kind == "create" or (kind == "createorupdate" and await hub.registry.find(key) is None):
-        await hub.registry.create(draft_of(key, line), actor)
-    elif kind != "updatetwin":
+        await hub.registry.create(draft_of(key, line), actor, line.tags)
+        await _change_twin(hub, key, TwinBody(properties=line.properties), actor)
+        return
+    if kind != "updatetwin":
         await hub.registry.update(draft_of(key, line), actor, etag=etag)
-    await _change_twin(hub, key, line, actor)
+    await _change_twin(hub, key, line.twin, actor, (line.twin_etag or "").strip('"') or None)
 
 
 def _etag(line: ExchangedBody, mode: str) -> str | None:
@@ -90,11 +92,12 @@ def _etag(line: ExchangedBody, mode: str) -> str | None:
     return etag.strip('"')
 
 
-async def _change_twin(hub: HubService, key: IdentityKey, line: ExchangedBody, actor: str) -> None:
-    """Change what the line says of the twin; its ETag counts where there is one."""
-    patch = line.twin.patch()
+async def _change_twin(
+    hub: HubService, key: IdentityKey, twin: TwinBody, actor: str, etag: str | None = None
+) -> None:
+    """Change what a line says of the twin."""
+    patch = twin.patch()
     if patch.tags is not None or patch.desired is not None:
-        etag = (line.twin_etag or "").strip('"') or None
         await hub.registry.patch_twin(key, patch, actor, etag=etag)
 
 

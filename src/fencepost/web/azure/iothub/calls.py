@@ -1,4 +1,4 @@
-"""What the calls have in common: bodies within bounds, ETags, and answers in JSON."""
+"""What the calls have in common: errors in the words of the service, bodies within bounds, answers in JSON."""
 
 from typing import Any
 
@@ -7,8 +7,15 @@ from litestar import Response
 
 from fencepost.net.hub_http import AnyRequest, read_body
 from fencepost.web.azure.iothub.bodies import T, read
+from fencepost.web.azure.iothub.errors import HANDLERS
 from fencepost.web.azure.iothub.service import HubService
 
+SHARED: dict[str, Any] = {
+    "exception_handlers": HANDLERS,
+    "include_in_schema": False,
+    "request_max_body_size": None,
+}
+"""What all handlers are made with: Microsoft documents them, and bodies are bounded where they are read."""
 LARGEST = 4 << 20
 """Bytes of a body: a hundred devices with their twins."""
 

@@ -5,10 +5,10 @@ from typing import Any
 from litestar import Response, delete, get, put
 
 from fencepost.model.identity import Identity, IdentityKey
-from fencepost.net.hub_http import AnyRequest
+from fencepost.net.hub_http import AnyRequest, Id
 from fencepost.web.azure.iothub.access import actor_of, takes
 from fencepost.web.azure.iothub.bodies import IdentityBody, device_shown
-from fencepost.web.azure.iothub.calls import answered, body_of, if_match
+from fencepost.web.azure.iothub.calls import SHARED, answered, body_of, if_match
 from fencepost.web.azure.iothub.errors import about
 from fencepost.web.azure.iothub.service import HubService
 
@@ -16,7 +16,7 @@ MOST = 1000
 LONGEST_NUMBER = 4
 
 
-@get("/devices", guards=[takes("RegistryRead")])
+@get("/devices", guards=[takes("RegistryRead")], **SHARED)
 async def list_devices(request: AnyRequest) -> Response[bytes]:
     """Return the first `top` devices; a number that is not between 1 and 1000 is taken for 1000."""
     hub: HubService = request.app.state.hub
@@ -24,8 +24,8 @@ async def list_devices(request: AnyRequest) -> Response[bytes]:
     return answered([await _shown(hub, one) for one in page.items])
 
 
-@get("/devices/{device_id:str}", guards=[takes("RegistryRead", or_own=True)])
-async def get_device(request: AnyRequest, device_id: str) -> Response[bytes]:
+@get("/devices/{device_id:str}", guards=[takes("RegistryRead", or_own=True)], **SHARED)
+async def get_device(request: AnyRequest, device_id: Id) -> Response[bytes]:
     hub: HubService = request.app.state.hub
     key = IdentityKey(device_id)
     async with about(hub, key):
@@ -33,8 +33,8 @@ async def get_device(request: AnyRequest, device_id: str) -> Response[bytes]:
     return answered(await _shown(hub, identity), etag=identity.etag)
 
 
-@put("/devices/{device_id:str}", guards=[takes("RegistryWrite")])
-async def put_device(request: AnyRequest, device_id: str) -> Response[bytes]:
+@put("/devices/{device_id:str}", guards=[takes("RegistryWrite")], **SHARED)
+async def put_device(request: AnyRequest, device_id: Id) -> Response[bytes]:
     """
     Register a device, or with If-Match change one.
 
@@ -51,8 +51,8 @@ async def put_device(request: AnyRequest, device_id: str) -> Response[bytes]:
     return answered(await _shown(hub, identity), etag=identity.etag)
 
 
-@delete("/devices/{device_id:str}", guards=[takes("RegistryWrite")])
-async def delete_device(request: AnyRequest, device_id: str) -> None:
+@delete("/devices/{device_id:str}", guards=[takes("RegistryWrite")], **SHARED)
+async def delete_device(request: AnyRequest, device_id: Id) -> None:
     hub: HubService = request.app.state.hub
     key = IdentityKey(device_id)
     async with about(hub, key):

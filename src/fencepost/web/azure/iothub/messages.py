@@ -6,9 +6,9 @@ from litestar import Response, delete, post
 
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import IdentityKey
-from fencepost.net.hub_http import AnyRequest, read_body
+from fencepost.net.hub_http import AnyRequest, Id, read_body
 from fencepost.web.azure.iothub.access import actor_of, takes
-from fencepost.web.azure.iothub.calls import answered
+from fencepost.web.azure.iothub.calls import SHARED, answered
 from fencepost.web.azure.iothub.errors import about
 from fencepost.web.azure.iothub.service import HubService
 
@@ -27,8 +27,13 @@ SYSTEM = {
 """The headers of system properties, and what the properties are called."""
 
 
-@post("/devices/{device_id:str}/messages/devicebound", status_code=204, guards=[takes("ServiceConnect")])
-async def send_message(request: AnyRequest, device_id: str) -> None:
+@post(
+    "/devices/{device_id:str}/messages/devicebound",
+    status_code=204,
+    guards=[takes("ServiceConnect")],
+    **SHARED,
+)
+async def send_message(request: AnyRequest, device_id: Id) -> None:
     """Keep a message until its device takes it; the body is the message, its properties are headers."""
     hub: HubService = request.app.state.hub
     body = await read_body(request, LARGEST, hub.body_seconds)
@@ -38,8 +43,8 @@ async def send_message(request: AnyRequest, device_id: str) -> None:
         await hub.downlink.send(device_id, body, system, own, _expiry(request))
 
 
-@delete("/devices/{device_id:str}/commands", status_code=200, guards=[takes("ServiceConnect")])
-async def purge_messages(request: AnyRequest, device_id: str) -> Response[bytes]:
+@delete("/devices/{device_id:str}/commands", status_code=200, guards=[takes("ServiceConnect")], **SHARED)
+async def purge_messages(request: AnyRequest, device_id: Id) -> Response[bytes]:
     """Take away all messages that wait for a device."""
     hub: HubService = request.app.state.hub
     async with about(hub, IdentityKey(device_id)):

@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 
 from fencepost.model.hub_error import Code, HubError
 from fencepost.model.identity import IdentityKey
-from fencepost.net.hub_http import AnyRequest
+from fencepost.net.hub_http import AnyRequest, Id, ModuleId
 from fencepost.service.sessions import NotListening, Session
 from fencepost.web.azure.iothub.access import takes
-from fencepost.web.azure.iothub.calls import answered, body_of
+from fencepost.web.azure.iothub.calls import SHARED, answered, body_of
 from fencepost.web.azure.iothub.errors import about
 from fencepost.web.azure.iothub.service import HubService
 
@@ -46,8 +46,8 @@ class Call(Struct, frozen=True, rename="camel"):
         return self.connect_timeout_in_seconds or 0
 
 
-@post(PATHS, status_code=200, guards=[takes("ServiceConnect")])
-async def invoke_method(request: AnyRequest, device_id: str, module_id: str | None = None) -> Response[bytes]:
+@post(PATHS, status_code=200, guards=[takes("ServiceConnect")], **SHARED)
+async def invoke_method(request: AnyRequest, device_id: Id, module_id: ModuleId = None) -> Response[bytes]:
     """Call a device and return what it answers; DeviceNotOnline and GatewayTimeout say that it did not."""
     hub: HubService = request.app.state.hub
     key = IdentityKey(device_id, module_id)

@@ -3,26 +3,26 @@
 from litestar import Response, delete, get, put
 
 from fencepost.model.identity import IdentityKey
-from fencepost.net.hub_http import AnyRequest
+from fencepost.net.hub_http import AnyRequest, Id
 from fencepost.web.azure.iothub.access import actor_of, takes
 from fencepost.web.azure.iothub.bodies import IdentityBody, module_shown
-from fencepost.web.azure.iothub.calls import answered, body_of, if_match
+from fencepost.web.azure.iothub.calls import SHARED, answered, body_of, if_match
 from fencepost.web.azure.iothub.errors import about
 from fencepost.web.azure.iothub.service import HubService
 
 PATH = "/devices/{device_id:str}/modules/{module_id:str}"
 
 
-@get("/devices/{device_id:str}/modules", guards=[takes("RegistryRead", or_own=True)])
-async def list_modules(request: AnyRequest, device_id: str) -> Response[bytes]:
+@get("/devices/{device_id:str}/modules", guards=[takes("RegistryRead", or_own=True)], **SHARED)
+async def list_modules(request: AnyRequest, device_id: Id) -> Response[bytes]:
     hub: HubService = request.app.state.hub
     async with about(hub, IdentityKey(device_id)):
         modules = await hub.registry.modules(device_id)
     return answered([module_shown(one, hub.sessions) for one in modules])
 
 
-@get(PATH, guards=[takes("RegistryRead", or_own=True)])
-async def get_module(request: AnyRequest, device_id: str, module_id: str) -> Response[bytes]:
+@get(PATH, guards=[takes("RegistryRead", or_own=True)], **SHARED)
+async def get_module(request: AnyRequest, device_id: Id, module_id: Id) -> Response[bytes]:
     hub: HubService = request.app.state.hub
     key = IdentityKey(device_id, module_id)
     async with about(hub, key):
@@ -30,8 +30,8 @@ async def get_module(request: AnyRequest, device_id: str, module_id: str) -> Res
     return answered(module_shown(identity, hub.sessions), etag=identity.etag)
 
 
-@put(PATH, guards=[takes("RegistryWrite")])
-async def put_module(request: AnyRequest, device_id: str, module_id: str) -> Response[bytes]:
+@put(PATH, guards=[takes("RegistryWrite")], **SHARED)
+async def put_module(request: AnyRequest, device_id: Id, module_id: Id) -> Response[bytes]:
     """Register a module of a device, or with If-Match change one."""
     hub: HubService = request.app.state.hub
     key, etag = IdentityKey(device_id, module_id), if_match(request)
@@ -44,8 +44,8 @@ async def put_module(request: AnyRequest, device_id: str, module_id: str) -> Res
     return answered(module_shown(identity, hub.sessions), etag=identity.etag)
 
 
-@delete(PATH, guards=[takes("RegistryWrite")])
-async def delete_module(request: AnyRequest, device_id: str, module_id: str) -> None:
+@delete(PATH, guards=[takes("RegistryWrite")], **SHARED)
+async def delete_module(request: AnyRequest, device_id: Id, module_id: Id) -> None:
     hub: HubService = request.app.state.hub
     key = IdentityKey(device_id, module_id)
     async with about(hub, key):

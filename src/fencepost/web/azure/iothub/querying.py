@@ -14,10 +14,10 @@ from msgspec import Meta, Struct
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import Identity, IdentityKey, Twin
 from fencepost.model.page import Page
-from fencepost.net.hub_http import AnyRequest
+from fencepost.net.hub_http import AnyRequest, Id
 from fencepost.web.azure.iothub.access import takes
 from fencepost.web.azure.iothub.bodies import twin_shown
-from fencepost.web.azure.iothub.calls import body_of
+from fencepost.web.azure.iothub.calls import SHARED, body_of
 from fencepost.web.azure.iothub.query import Query, QueryError, holds, parse, projected
 from fencepost.web.azure.iothub.service import HubService
 
@@ -55,8 +55,8 @@ class _Rows(Struct):
         self.size += len(encoded)
 
 
-@post("/devices/{device_id:str}", status_code=200, guards=[takes("RegistryRead")])
-async def query_twins(request: AnyRequest, device_id: str) -> Response[bytes]:
+@post("/devices/{device_id:str}", status_code=200, guards=[takes("RegistryRead")], **SHARED)
+async def query_twins(request: AnyRequest, device_id: Id) -> Response[bytes]:
     """
     Return what a query finds, in the order of the ids.
 

@@ -4,11 +4,11 @@ from litestar import Response, get
 
 from fencepost.net.hub_http import AnyRequest
 from fencepost.web.azure.iothub.access import takes
-from fencepost.web.azure.iothub.calls import answered
+from fencepost.web.azure.iothub.calls import SHARED, answered
 from fencepost.web.azure.iothub.service import HubService
 
 
-@get("/statistics/devices", guards=[takes("RegistryRead")])
+@get("/statistics/devices", guards=[takes("RegistryRead")], **SHARED)
 async def device_statistics(request: AnyRequest) -> Response[bytes]:
     hub: HubService = request.app.state.hub
     counts = await hub.registry.counts()
@@ -21,7 +21,7 @@ async def device_statistics(request: AnyRequest) -> Response[bytes]:
     )
 
 
-@get("/statistics/service", guards=[takes("RegistryRead")])
+@get("/statistics/service", guards=[takes("RegistryRead")], **SHARED)
 async def service_statistics(request: AnyRequest) -> Response[bytes]:
     """Return how many identities are connected: a module that is counts as its device does."""
     hub: HubService = request.app.state.hub

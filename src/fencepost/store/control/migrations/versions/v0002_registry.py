@@ -20,7 +20,7 @@ def upgrade() -> None:
         Column("identity", LargeBinary, nullable=False),
         Column("twin", LargeBinary),
     )
-    op.create_index("identities_by_status", "identities", ["module_key", "status"])
+    op.create_index("identities_by_kind", "identities", ["module_key", "device_key", "status"])
     op.create_table(
         "cloud_messages",
         Column("sequence", counter, primary_key=True),

@@ -1,0 +1,131 @@
+"""The options of commands that talk to a running service, and how they find it."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+import uvloop
+from msgspec import Struct
+
+from fencepost.cli.data import DEFAULT_DATA, url_of
+from fencepost.client.access import Access, host_of
+from fencepost.client.hub import Hub
+from fencepost.client.requests import Requests
+from fencepost.config.service import load_settings
+from fencepost.model.errors import OperatorError, Problem
+from fencepost.setup.hostnames import STANDARD
+from fencepost.setup.installation import load
+
+STARTING = 30.0
+"""Seconds in which a service that has just been started must be ready."""
+CONNECTIONS = 16
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        envvar="FENCEPOST_URL",
+        help="The running service; without it the one of the data folder, on this machine.",
+    ),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TOKEN",
+        envvar="FENCEPOST_TOKEN",
+        help="An administrator's token. Others may read it here; better set the variable.",
+    ),
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        metavar="FILE",
+        envvar="FENCEPOST_CA",
+        help="The authority that signed the service's certificate.",
+    ),
+]
+ServiceDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        envvar="FENCEPOST_DATA",
+        help="The data folder of the service, to take address, token and authority from.",
+    ),
+]
+T = TypeVar("T")
+
+
+class Target(Struct, frozen=True):
+    """A service to talk to, and the host name by which devices shall know it."""
+
+    access: Access
+    hostname: str
+
+
+def access_of(
+    url: str, token: str | None, ca: Path | None, data: Path | None, option: str = "--to"
+) -> Access:
+    """
+    Return the way in; what is not stated is that of the data folder, or of the usual one if it is here.
+
+    A token of a data folder is only ever shown to a service whose certificate the folder's authority
+    signed, where it has one. Raises OperatorError, which names the `option` of the address.
+    """
+    data = usual_folder(data, token)
+    if data is None or (token is not None and ca is not None):
+        if token is None:
+            reason = (
+                "--token TOKEN is missing (or the variable FENCEPOST_TOKEN), or --data DIR to take it from"
+            )
+            raise OperatorError([Problem(option, reason)])
+        return Access(url, token, ca)
+    installation = load(data)
+    return Access(url, token or installation.tokens.admin, ca or installation.ca_file)
+
+
+def usual_folder(data: Path | None, token: str | None) -> Path | None:
+    """Return the data folder that is meant: the stated one, or the usual one if it is here and no token is."""
+    return DEFAULT_DATA if data is None and token is None and DEFAULT_DATA.is_dir() else data
+
+
+def target_of(url: str | None, token: str | None, ca: Path | None, data: Path | None) -> Target:
+    """Return the service that the options name; raises OperatorError where they name none."""
+    if url is not None:
+        return Target(access_of(url, token, ca, data, "--url"), _host_in(url))
+    data = usual_folder(data, token)
+    if data is None:
+        reason = "--url URL is missing (or the variable FENCEPOST_URL), or --data DIR to take it from"
+        raise OperatorError([Problem("--url", reason)])
+    own = url_of(load_settings(data, None, os.environ), STANDARD[0])
+    names = [name for name in load(data).hostnames if not name.startswith("*")]
+    return Target(access_of(own, token, ca, data, "--url"), names[0] if names else STANDARD[0])
+
+
+def talk(target: Target, work: Callable[[Requests], Awaitable[T]]) -> T:
+    """Return what comes of some work with the service once it is ready; raises OperatorError."""
+
+    async def go() -> T:
+        async with Requests(target.access, connections=CONNECTIONS) as requests:
+            await requests.until_ready(STARTING)
+            return await work(requests)
+
+    return uvloop.run(go())
+
+
+def talk_to_hub(target: Target, work: Callable[[Hub], Awaitable[T]]) -> T:
+    """Return what comes of some work with the registry; see `talk`."""
+    return talk(target, lambda requests: work(Hub(requests)))
+
+
+def _host_in(url: str) -> str:
+    """Return the host of an address, or nothing of what is none: the access tells of that."""
+    try:
+        return host_of(url)
+    except ValueError:
+        return ""

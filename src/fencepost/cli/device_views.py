@@ -1,0 +1,256 @@
+"""Devices as people and as programs read them: a row of a list, one device with everything, a connection string."""
+
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from rich.table import Table
+from rich.text import Text
+
+from fencepost.cli.output import printable
+from fencepost.client.hub import PATIENCE, Hub, path_of
+from fencepost.client.hub_shapes import HubIdentity, HubTwin, Keys, Thumbprints, Which, moment_of
+from fencepost.client.requests import Requests
+from fencepost.model.errors import OperatorError, Problem
+from fencepost.model.identity import DEVICE_TAG, IdentityKey
+
+PAGE = 1000
+_MISSING = 404
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One device of a list; `group` is the one in force (S25)."""
+
+    id: str
+    status: str
+    group: str | None
+    connected: bool
+    last_activity_at: datetime | None
+    authentication: str | None
+    tags: dict[str, Any]
+
+
+class Seen(Struct, frozen=True):
+    """What our own API says of a device."""
+
+    device_id: str
+    group: str | None = None
+    last_seen_at: datetime | None = None
+    messages: int = 0
+    events: int = 0
+    rejected: int = 0
+
+
+class _Page(Struct, frozen=True):
+    items: list[Seen]
+    next: str | None = None
+
+
+class _One(Struct, frozen=True):
+    device: Seen
+
+
+class Sightings:
+    """What our own API says of devices that are asked for in the order of their ids."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._items: deque[Seen] = deque()
+        self._after: str | None = ""
+
+    async def of(self, device_id: str) -> Seen:
+        while not self._items or self._items[0].device_id < device_id:
+            if self._items:
+                self._items.popleft()
+            elif not await self._read():
+                return Seen(device_id)
+        return self._items[0] if self._items[0].device_id == device_id else Seen(device_id)
+
+    async def _read(self) -> bool:
+        """Read one page more; False where there is none."""
+        if self._after is None:
+            return False
+        params = {"limit": str(PAGE), **({"after": self._after} if self._after else {})}
+        content = await self._requests.granted("GET", "/v1/devices", PATIENCE, params=params)
+        page = msgspec.json.decode(content, type=_Page)
+        self._items.extend(page.items)
+        self._after = page.next
+        return True
+
+
+async def rows(
+    requests: Requests, group: str | None, status: str | None, limit: int | None
+) -> AsyncGenerator[Row, None]:
+    """Yield devices in the order of their ids; `group` and `status` are those wanted."""
+    where = f" WHERE status = '{status}'" if status is not None else ""
+    sightings, number = Sightings(requests), 0
+    async for page in Hub(requests).twins(f"SELECT * FROM devices{where}"):
+        for twin in page:
+            row = _row(twin, await sightings.of(twin.device_id))
+            if group is None or (row.group or "").casefold() == group.casefold():
+                if number == limit:
+                    return
+                number += 1
+                yield row
+
+
+def _row(twin: HubTwin, seen: Seen) -> Row:
+    tag = twin.tags.get(DEVICE_TAG)
+    times = (moment_of(twin.last_activity_time), moment_of(seen.last_seen_at))
+    return Row(
+        id=twin.device_id,
+        status=twin.status,
+        group=seen.group or (tag if isinstance(tag, str) else None),
+        connected=twin.connection_state == "Connected",
+        last_activity_at=max((time for time in times if time is not None), default=None),
+        authentication=twin.authentication_type,
+        tags=twin.tags,
+    )
+
+
+def table_of(found: Sequence[Row]) -> Table:
+    """Return rows as a table."""
+    table = Table(
+        title="Times are UTC",
+        title_justify="left",
+        title_style="dim",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1),
+    )
+    for name in ("Device", "Status", "Group", "Connected", "Last activity", "Signs in with"):
+        table.add_column(name, overflow="fold")
+    for row in found:
+        table.add_row(
+            Text(printable(row.id), "bold"),
+            Text(row.status, "red" if row.status == "disabled" else ""),
+            Text(printable(row.group or "")),
+            Text("yes" if row.connected else "no", "" if row.connected else "dim"),
+            Text(_time(row.last_activity_at)),
+            Text(_way(row.authentication)),
+        )
+    return table
+
+
+# one device
+
+
+class Whole(Struct, frozen=True):
+    """A device with everything that is known of it."""
+
+    device: HubIdentity
+    twin: HubTwin
+    modules: list[HubIdentity]
+    seen: Seen
+
+
+async def whole(requests: Requests, device_id: str) -> Whole:
+    """Return a device; raises OperatorError where it is not registered."""
+    hub, key = Hub(requests), IdentityKey(device_id)
+    device = await hub.identity(key)
+    twin, modules = await hub.twin(key), await hub.modules(device_id)
+    answer = await requests.answered("GET", f"/v1{path_of(key)}", PATIENCE, known={_MISSING})
+    is_known = answer.status != _MISSING
+    seen = msgspec.json.decode(answer.content, type=_One).device if is_known else Seen(device_id)
+    return Whole(device, twin, modules, seen)
+
+
+def report_of(found: Whole, *, keys: bool) -> dict[str, Any]:
+    """Return a device for programs; its keys only where they are asked for."""
+    row = _row(found.twin, found.seen)
+    return {
+        **{name: getattr(row, name) for name in ("id", "status")},
+        "status_reason": found.device.status_reason,
+        "group": row.group,
+        "connected": row.connected,
+        "last_activity_at": row.last_activity_at,
+        "messages": found.seen.messages,
+        "events": found.seen.events,
+        "rejected": found.seen.rejected,
+        "authentication": _authentication(found.device, keys=keys),
+        "modules": [
+            {
+                "id": module.module_id,
+                "connected": module.connection_state == "Connected",
+                "authentication": _authentication(module, keys=keys),
+            }
+            for module in found.modules
+        ],
+        "tags": found.twin.tags,
+        "desired": found.twin.properties.desired,
+        "reported": found.twin.properties.reported,
+    }
+
+
+def lines_of(found: Whole, *, keys: bool) -> Iterator[tuple[str, str]]:
+    """Yield a device for people, each thing with its label."""
+    row, seen = _row(found.twin, found.seen), found.seen
+    reason = f": {found.device.status_reason}" if found.device.status_reason else ""
+    yield "device", row.id
+    yield "status", f"{row.status}{reason}"
+    yield "group", row.group or ""
+    yield "connected", "yes" if row.connected else "no"
+    yield "last activity", _time(row.last_activity_at)
+    yield "sent", f"{seen.messages:,} messages, {seen.events:,} events, {seen.rejected:,} rejected"
+    yield from _credentials_of(found.device, keys=keys)
+    for module in found.modules:
+        connected = "connected" if module.connection_state == "Connected" else "not connected"
+        yield "module", f"{module.module_id}, {connected}"
+        yield from _credentials_of(module, keys=keys)
+    for label, members in (("tags", found.twin.tags), ("desired", found.twin.properties.desired)):
+        if members:
+            yield label, msgspec.json.encode(members).decode()
+
+
+def _credentials_of(one: HubIdentity, *, keys: bool) -> Iterator[tuple[str, str]]:
+    yield "  signs in with", _way(one.authentication.type)
+    prints = one.authentication.x509_thumbprint or Thumbprints()
+    for label, text in (("primary", prints.primary_thumbprint), ("secondary", prints.secondary_thumbprint)):
+        if text:
+            yield f"  {label} print", text
+    for which in ("primary", "secondary") if keys else ():
+        if key := one.shared_key(which):
+            yield f"  {which} key", key
+
+
+def _authentication(one: HubIdentity, *, keys: bool) -> dict[str, Any]:
+    known = one.authentication
+    shown, prints = known.symmetric_key or Keys(), known.x509_thumbprint or Thumbprints()
+    secret = {"primary_key": shown.primary_key, "secondary_key": shown.secondary_key} if keys else {}
+    return {
+        "type": known.type,
+        **secret,
+        "primary_thumbprint": prints.primary_thumbprint,
+        "secondary_thumbprint": prints.secondary_thumbprint,
+    }
+
+
+def connection_string(hostname: str, one: HubIdentity, which: Which = "primary") -> str:
+    """Return what a client of an IoT Hub connects with; raises OperatorError for an identity without keys."""
+    module = f";ModuleId={one.module_id}" if one.module_id is not None else ""
+    start = f"HostName={hostname};DeviceId={one.device_id}{module}"
+    if one.authentication.type in ("selfSigned", "certificateAuthority"):
+        return f"{start};x509=true"
+    key = one.shared_key(which)
+    if key is None:
+        raise OperatorError([Problem(str(one.key), f"it has no {which} key")])
+    return f"{start};SharedAccessKey={key}"
+
+
+def _way(authentication: str | None) -> str:
+    return _WAYS.get(authentication or "", authentication or "")
+
+
+_WAYS = {
+    "sas": "keys",
+    "selfSigned": "a certificate",
+    "certificateAuthority": "a certificate of an authority",
+    "none": "nothing",
+}
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment is not None else "never"

@@ -1,0 +1,289 @@
+"""A client that speaks AMQP as the SDKs of Azure do, with the library on its side of the connection."""
+
+import asyncio
+import ssl
+import struct
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import proton
+from proton import Delivery, Endpoint, Event
+from tests.gateway.rig import HOST, SOON, Rig, rig
+
+from fencepost.gateway.amqp.message import AmqpMessage, read_message
+from fencepost.gateway.amqp.sasl import SASL_HEADER
+from fencepost.gateway.credentials import resource_of
+from fencepost.model.identity import IdentityKey
+from fencepost.model.rule import SecurityGroup
+
+SAS = "servicebus.windows.net:sastoken"
+
+
+class RefusedError(Exception):
+    """A link or a connection was ended by the server; `condition` is why."""
+
+    def __init__(self, condition: str) -> None:
+        super().__init__(condition)
+        self.condition = condition
+
+
+def written(body: Any = None, **parts: Any) -> bytes:
+    """Return a message as a client sends it; text is a value, bytes are data."""
+    message = proton.Message(body=body, inferred=isinstance(body, bytes))
+    annotations = parts.pop("annotations", None)
+    if annotations:
+        message.annotations = {proton.symbol(name): value for name, value in annotations.items()}
+    for name, value in parts.items():
+        setattr(message, name, value)
+    return bytes(message.encode())
+
+
+def plain(user: str, password: str) -> bytes:
+    return sasl_init("PLAIN", f"\0{user}\0{password}".encode())
+
+
+def sasl_init(mechanism: str, response: bytes | None = None) -> bytes:
+    """Return the frame with which a client answers to mechanisms."""
+    fields = bytes([0xA3, len(mechanism)]) + mechanism.encode()
+    fields += b"\x40" if response is None else b"\xb0" + struct.pack(">I", len(response)) + response
+    body = b"\0\x53\x41\xd0" + struct.pack(">II", len(fields) + 4, 2) + fields
+    return struct.pack(">IBBH", 8 + len(body), 2, 1, 0) + body
+
+
+class Client:
+    """One connection; what has come for a link waits in line."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self.writer = reader, writer
+        self._transport = proton.Transport(proton.Transport.CLIENT)
+        self._collector = proton.Collector()
+        self.connection = proton.Connection()
+        self.connection.collect(self._collector)
+        self.connection.container, self.connection.hostname = "client", HOST
+        self._transport.bind(self.connection)
+        self._news = asyncio.Event()
+        self._inbox: dict[Any, deque[tuple[Delivery, AmqpMessage]]] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self.is_closed = False
+
+    async def authenticate(self, frame: bytes) -> int:
+        """Go through SASL and return its outcome."""
+        self.writer.write(SASL_HEADER + frame)
+        assert await self._exactly(8) == SASL_HEADER
+        await self._frame()
+        return (await self._frame())[-1]
+
+    async def _frame(self) -> bytes:
+        size = struct.unpack(">I", await self._exactly(4))[0]
+        return await self._exactly(size - 4)
+
+    async def _exactly(self, size: int) -> bytes:
+        async with asyncio.timeout(SOON):
+            return await self._reader.readexactly(size)
+
+    async def open(self) -> None:
+        self._reading = asyncio.create_task(self._read())
+        self.connection.open()
+        self.session = self.connection.session()
+        self.session.open()
+        await self.until(lambda: not self.session.state & Endpoint.REMOTE_UNINIT)
+
+    async def _read(self) -> None:
+        while data := await self._reader.read(1 << 16):
+            while data and (room := self._transport.capacity()) > 0:
+                self._transport.push(data[:room])
+                data = data[room:]
+            self._react()
+            self.flush()
+        self.is_closed = True
+        self._news.set()
+
+    def _react(self) -> None:
+        while (event := self._collector.peek()) is not None:
+            if event.type == Event.DELIVERY and event.link.is_receiver and not event.delivery.partial:
+                self._take(event.link, event.delivery)
+            self._collector.pop()
+        self._news.set()
+
+    def _take(self, link: Any, delivery: Any) -> None:
+        if delivery.readable:
+            encoded = bytes(link.recv(delivery.pending))
+            link.advance()
+            self._inbox.setdefault(link, deque()).append((delivery, read_message(encoded)))
+
+    def flush(self) -> None:
+        self._react()
+        while (size := self._transport.pending()) > 0:
+            self.writer.write(self._transport.peek(size))
+            self._transport.pop(size)
+
+    async def until(self, done: Callable[[], object]) -> None:
+        """Wait until something has come about; raises RefusedError where the server has closed instead."""
+        self.flush()
+        async with asyncio.timeout(SOON):
+            while not done():
+                if self.is_closed:
+                    raise RefusedError(self.why(self.connection))
+                self._news.clear()
+                await self._news.wait()
+                self.flush()
+
+    @staticmethod
+    def why(endpoint: Any) -> str:
+        condition = endpoint.remote_condition
+        return "" if condition is None else str(condition.name)
+
+    # links
+
+    async def sender(self, address: str, **options: Any) -> Any:
+        link = self._session(options).sender(str(uuid4()))
+        link.target.address = address
+        return await self._attached(link, options)
+
+    async def receiver(self, address: str, credit: int = 10, **options: Any) -> Any:
+        link = self._session(options).receiver(str(uuid4()))
+        link.source.address = address
+        await self._attached(link, options)
+        link.flow(credit)
+        self.flush()
+        return link
+
+    def _session(self, options: dict[str, Any]) -> Any:
+        return options.pop("session", self.session)
+
+    async def _attached(self, link: Any, options: dict[str, Any]) -> Any:
+        for name, value in options.items():
+            setattr(link, name, value)
+        link.open()
+        await self.until(lambda: not link.state & Endpoint.REMOTE_UNINIT)
+        attached = link.remote_target.address if link.is_sender else link.remote_source.address
+        if attached is None:
+            await self.until(lambda: link.state & Endpoint.REMOTE_CLOSED)
+            raise RefusedError(self.why(link))
+        return link
+
+    async def ended(self, link: Any) -> str:
+        """Return the condition with which the server ends a link."""
+        await self.until(lambda: link.state & Endpoint.REMOTE_CLOSED)
+        return self.why(link)
+
+    async def closed(self) -> str:
+        """Return the condition with which the server ends the connection."""
+        with suppress(ConnectionError, RefusedError):
+            await self.until(lambda: self.is_closed)
+        return self.why(self.connection)
+
+    def post(self, link: Any, encoded: bytes, *, is_settled: bool = False) -> Any:
+        """Send a message and return its delivery."""
+        delivery = link.delivery(uuid4().bytes)
+        link.stream(encoded)
+        link.advance()
+        if is_settled:
+            delivery.settle()
+        self.flush()
+        return delivery
+
+    async def outcome(self, delivery: Any) -> str:
+        """Return what the server says of a message: `accepted`, `released`, or the condition of a rejection."""
+        await self.until(lambda: delivery.remote_state)
+        state, condition = delivery.remote_state, delivery.remote.condition
+        delivery.settle()
+        return str(condition.name) if state == Delivery.REJECTED and condition else state.name.lower()
+
+    async def send(self, link: Any, encoded: bytes) -> str:
+        await self.until(lambda: link.credit > 0)
+        return await self.outcome(self.post(link, encoded))
+
+    async def next(self, link: Any, state: int | None = Delivery.ACCEPTED) -> AmqpMessage:
+        """Return the next message of a link, and say what becomes of it."""
+        delivery, message = await self.next_delivery(link)
+        if state is not None:
+            self.settle(delivery, state)
+        return message
+
+    async def next_delivery(self, link: Any) -> tuple[Any, AmqpMessage]:
+        await self.until(lambda: self._inbox.get(link))
+        return self._inbox[link].popleft()
+
+    def settle(self, delivery: Any, state: int) -> None:
+        delivery.update(state)
+        delivery.settle()
+        self.flush()
+
+    async def hears_nothing(self, link: Any, seconds: float = 0.1) -> bool:
+        await asyncio.sleep(seconds)
+        return not self._inbox.get(link)
+
+    # CBS
+
+    async def put_token(self, audience: str, token: Any, **asked: Any) -> tuple[int, str]:
+        """Put a token, and return the status and its description."""
+        if not hasattr(self, "_cbs"):
+            self._cbs = await self.sender("$cbs"), await self.receiver("$cbs")
+        sender, receiver = self._cbs
+        number = str(uuid4())
+        asked = {"operation": "put-token", "type": SAS, "name": audience, **asked}
+        await self.send(sender, written(token, id=number, address="$cbs", properties=asked))
+        answer = await self.next(receiver)
+        assert answer.properties.correlation_id == number
+        return answer.application["status-code"], answer.application["status-description"]
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        self.writer.close()
+
+
+class Hub:
+    """A front door that speaks AMQP, and clients that end with it."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.gateway = rig.gateway
+        self.clients: list[Client] = []
+
+    async def stranger(self, certificate: Path | None = None) -> Client:
+        """Return a client that has said nothing yet."""
+        context = ssl.create_default_context(cafile=str(self.rig.installation.ca_file))
+        if certificate is not None:
+            context.load_cert_chain(certificate)
+        listener = self.rig.sockets.of("amqp")
+        assert listener is not None
+        port = listener.getsockname()[1]
+        streams = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+        self.clients.append(Client(*streams))
+        return self.clients[-1]
+
+    async def client(self, *, certificate: Path | None = None, sasl: bytes | None = None) -> Client:
+        """Return a client whose connection is open, after SASL where a frame for it is given."""
+        client = await self.stranger(certificate)
+        if sasl is not None:
+            assert await client.authenticate(sasl) == 0
+        await client.open()
+        return client
+
+    async def signed_in(self, *keys: IdentityKey) -> Client:
+        """Return a client that has put a token for each identity."""
+        client = await self.client()
+        for key in keys:
+            assert await client.put_token(audience_of(key), await self.rig.token(key)) == (200, "OK")
+        return client
+
+
+def audience_of(key: IdentityKey) -> str:
+    return f"{HOST}/{resource_of(key)}"
+
+
+@asynccontextmanager
+async def hub(folder: Path, *groups: SecurityGroup, **settings: Any) -> AsyncIterator[Hub]:
+    async with rig(folder, *groups, amqp=True, **settings) as made:
+        one = Hub(made)
+        try:
+            yield one
+        finally:
+            for client in one.clients:
+                client.close()
