@@ -109,10 +109,10 @@ class Connection(asyncio.Protocol):
 
 
 async def connected(broker: Broker, device_ids: Sequence[str], at_once: int = 64) -> list[Connection]:
-    """Return a connection for each device, so many being made at a time."""
+    """Return a connection for each device, in their order, so many being made at a time."""
     loop = asyncio.get_running_loop()
     waiting: Iterator[str] = iter(device_ids)
-    made: list[Connection] = []
+    made: dict[str, Connection] = {}
 
     async def some() -> None:
         for device_id in waiting:
@@ -124,10 +124,10 @@ async def connected(broker: Broker, device_ids: Sequence[str], at_once: int = 64
                 ssl=broker.context,
             )
             await one.accepted
-            made.append(one)
+            made[device_id] = one
 
     await asyncio.gather(*(some() for _ in range(at_once)))
-    return made
+    return [made[device_id] for device_id in device_ids]
 
 
 async def publish_all(

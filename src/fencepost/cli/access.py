@@ -1,11 +1,10 @@
-"""The options of commands that talk to a running service, and how they find it."""
+"""How commands find the running service that they talk to."""
 
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-import typer
 import uvloop
 from msgspec import Struct
 
@@ -22,42 +21,6 @@ STARTING = 30.0
 """Seconds in which a service that has just been started must be ready."""
 CONNECTIONS = 16
 
-UrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        metavar="URL",
-        envvar="FENCEPOST_URL",
-        help="The running service; without it the one of the data folder, on this machine.",
-    ),
-]
-TokenOption = Annotated[
-    str | None,
-    typer.Option(
-        "--token",
-        metavar="TOKEN",
-        envvar="FENCEPOST_TOKEN",
-        help="An administrator's token. Others may read it here; better set the variable.",
-    ),
-]
-CaOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--ca",
-        metavar="FILE",
-        envvar="FENCEPOST_CA",
-        help="The authority that signed the service's certificate.",
-    ),
-]
-ServiceDataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        envvar="FENCEPOST_DATA",
-        help="The data folder of the service, to take address, token and authority from.",
-    ),
-]
 T = TypeVar("T")
 
 
