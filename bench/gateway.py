@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import ssl
 import statistics
 import subprocess
@@ -47,8 +48,8 @@ RULES = [
 
 
 def bodies(name: str, number: int) -> list[bytes]:
-    """Return messages of two events, five records and about 1 KB, none like another."""
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return messages of two events, four records and about 1 KB, none like another."""
+    at = datetime.now(UTC).isoformat()
     head = f'{{"AgentVersion":"0.0.5","AgentId":"{name:-<36.36}","MessageSchemaVersion":"1.0","Events":['
     common = (
         f'"EventType":"Security","Category":"Triggered","IsEmpty":false,"PayloadSchemaVersion":"1.0",'
@@ -193,7 +194,7 @@ def _is_seen(service: Service, program: str) -> bool:
 @contextmanager
 def mosquitto(folder: Path) -> Iterator[Broker]:
     """A Mosquitto with TLS that takes anybody; Debian's package is enough."""
-    port = 18_883
+    port = _free_port()
     settings = folder / "mosquitto.conf"
     settings.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\ncertfile {folder}/tls/server.pem\n"
@@ -206,11 +207,11 @@ def mosquitto(folder: Path) -> Iterator[Broker]:
 @contextmanager
 def amqtt(folder: Path) -> Iterator[Broker]:
     """An amqtt with TLS that takes anybody."""
-    port = 28_883
+    port = _free_port()
     settings = folder / "amqtt.yaml"
     settings.write_text(
         f"listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{port}\n    ssl: on\n"
-        f"    certfile: {folder}/tls/server.pem\n    keyfile: {folder}/tls/server.key\n    max-connections: 10000\n"
+        f"    certfile: {folder}/tls/server.pem\n    keyfile: {folder}/tls/server.key\n    max_connections: 10000\n"
         "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n    allow_anonymous: true\n"
     )
     with _running(["amqtt", "-c", str(settings)], port):
@@ -228,9 +229,14 @@ def _running(command: list[str], port: int) -> Iterator[None]:
         process.wait(20)
 
 
-def _wait_for(port: int) -> None:
-    import socket  # noqa: PLC0415 - only here
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
+
+def _wait_for(port: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 from tests.said import message, process
-from tests.serving import Serving, until
+from tests.serving import ANY_PORT, Serving, until
 
 
 def serve(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a service that cannot start."""
-    environment = {**os.environ, **{f"FENCEPOST_{key.upper()}": value for key, value in settings.items()}}
+    environment = {
+        **os.environ,
+        **ANY_PORT,
+        **{f"FENCEPOST_{key.upper()}": value for key, value in settings.items()},
+    }
     return subprocess.run(
         [sys.executable, "-m", "fencepost", "serve", "--data", str(folder)],
         env=environment,
@@ -31,15 +35,17 @@ def serve(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 def test_the_first_start_makes_the_data_folder_and_says_where_it_listens(tmp_path: Path) -> None:
     started = subprocess.Popen(
         [sys.executable, "-m", "fencepost", "serve", "--data", str(tmp_path / "data")],
-        env={**os.environ, "FENCEPOST_HTTP_PORT": "0"},
+        env={**os.environ, **ANY_PORT},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
     assert started.stdout is not None
-    lines = [started.stdout.readline() for _ in range(4)]
+    lines = [started.stdout.readline() for _ in range(6)]
     assert re.fullmatch(r"Fencepost takes messages at https://localhost:\d+\n", lines[0])
-    assert lines[2] == f"authority {tmp_path / 'data' / 'tls' / 'ca.pem'}\n"
+    assert re.fullmatch(r"MQTT      port \d+, as an IoT Hub\n", lines[1])
+    assert re.fullmatch(r"AMQP      port \d+, as an IoT Hub\n", lines[2])
+    assert lines[4] == f"authority {tmp_path / 'data' / 'tls' / 'ca.pem'}\n"
     assert (tmp_path / "data" / "tokens.json").exists()
     began = time.monotonic()
     started.send_signal(signal.SIGINT)

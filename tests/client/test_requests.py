@@ -189,3 +189,13 @@ def test_a_stream_that_breaks_goes_on_behind_the_last_event() -> None:
 def test_a_stream_that_is_refused_is_given_up(status: int) -> None:
     with pytest.raises(OperatorError):
         events(lambda _: httpx2.Response(status), 1, Pauses())
+
+
+def test_a_status_that_is_known_is_an_answer_and_needs_no_further_attempt() -> None:
+    async def go() -> tuple[int, bytes]:
+        transport = httpx2.MockTransport(answers(httpx2.Response(503, content=b"full")))
+        async with Requests(ACCESS, connections=1, sleep=Pauses(), transport=transport) as requests:
+            answer = await requests.answered("GET", "/devices/a", 60, known={503})
+            return answer.status, answer.content
+
+    assert asyncio.run(go()) == (503, b"full")

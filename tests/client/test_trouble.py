@@ -119,3 +119,11 @@ def test_an_answer_of_something_else_is_told_by_its_status(content: bytes) -> No
 )
 def test_other_failures_are_told_too(error: httpx2.TransportError, reason: str) -> None:
     assert reason in of_transport(error, URL).reason
+
+
+def test_what_an_iot_hub_says_is_told_without_its_code() -> None:
+    content = (
+        b'{"Message":"ErrorCode:ArgumentInvalid;the key is not base64","ExceptionMessage":"Tracking ID:1"}'
+    )
+    assert of_answer(400, content, URL).reason == "the service answers 400: the key is not base64"
+    assert of_answer(400, b'{"Message":"no code"}', URL).reason == "the service answers 400: no code"

@@ -128,17 +128,19 @@ def extents(group: SecurityGroup, alerts: set[ReferenceAlert]) -> set[ReferenceA
 
     Minimums are promised for messages in order (S02). When data comes late between two violations the
     engine does not ask again whether the device was back in between: it may leave one alert where the
-    reference sees two, or two where it sees one, but never a gap. What the gateway sees is never late.
+    reference sees two, or two where it sees one, but never a gap. What the gateway sees is never late: of
+    its alerts only the number may differ, where something came at the very instant of a missed minimum.
     """
     ordered = {
-        rule.type
+        rule.type: rule.row.subject
         for rule in group.rules
-        if isinstance(rule, TimeWindowRule) and rule.needs_order and rule.row.subject != "hub"
+        if isinstance(rule, TimeWindowRule) and rule.needs_order
     }
-    together: dict[tuple[str, str], list[ReferenceAlert]] = {}
+    together: dict[tuple[str, str, datetime | None], list[ReferenceAlert]] = {}
     for alert in alerts:
         if alert.rule_type in ordered:
-            together.setdefault((alert.device_id, alert.rule_type), []).append(alert)
+            start = alert.started_at if ordered[alert.rule_type] == "hub" else None
+            together.setdefault((alert.device_id, alert.rule_type, start), []).append(alert)
     return {alert for alert in alerts if alert.rule_type not in ordered} | {
         ReferenceAlert(
             device_id,
@@ -148,7 +150,7 @@ def extents(group: SecurityGroup, alerts: set[ReferenceAlert]) -> set[ReferenceA
             max(alert.last_seen_at for alert in several),
             0,
         )
-        for (device_id, rule_type), several in together.items()
+        for (device_id, rule_type, _), several in together.items()
     }
 
 

@@ -245,7 +245,7 @@ async def rig(
             http=Http(),
             mqtt=Mqtt(port=0),
             amqp=Amqp(port=0, enabled=settings.pop("amqp", False)),
-            gateway=gateway or Gateway(),
+            gateway=gateway or Gateway(device_ca_file=folder / "data" / "tls" / "devices.pem"),
             **settings,
         ),
     )

@@ -19,7 +19,7 @@ from fencepost.setup.certificates import belong, is_signed_by, read_certificate,
 from fencepost.setup.installation import Installation, load
 
 HERE = Path(__file__).parent
-SECRETS = ("tokens.json", "tls/ca.key", "tls/server.key")
+SECRETS = ("tokens.json", "hub.json", "tls/ca.key", "tls/server.key")
 FILES = {".init.lock", "fencepost.toml", "identity.json", "tls/ca.pem", "tls/server.pem", *SECRETS}
 FOLDERS = ("journal", "snapshots", "tls")
 
@@ -43,6 +43,7 @@ def assert_whole(installation: Installation) -> None:
     assert is_signed_by(server, authority)
     assert load(folder).tokens == installation.tokens
     assert load(folder).identity == installation.identity
+    assert load(folder).hub == installation.hub
 
 
 def test_a_new_folder_has_everything_and_is_its_owners_alone(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_second_run_changes_no_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "missing", ["tokens.json", "identity.json", "fencepost.toml", "journal", "snapshots"]
+    "missing", ["tokens.json", "hub.json", "identity.json", "fencepost.toml", "journal", "snapshots"]
 )
 def test_what_is_missing_is_made_and_nothing_else_touched(tmp_path: Path, missing: str) -> None:
     prepared(tmp_path)
@@ -128,7 +129,7 @@ def test_many_at_once_agree_on_one_installation(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         installations = list(pool.map(lambda _: prepared(tmp_path / "data"), range(8)))
     assert len({installation.tokens.admin for installation in installations}) == 1
-    assert sorted(len(installation.made) for installation in installations) == [0] * 7 + [10]
+    assert sorted(len(installation.made) for installation in installations) == [0] * 7 + [11]
     assert_whole(installations[0])
 
 
@@ -241,11 +242,9 @@ def test_a_disk_that_takes_no_more_is_said_with_the_file_and_the_next_run_comple
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False, timeout=60
     )
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(
-        f"fencepost.model.errors.OperatorError: {tmp_path / 'tls' / 'ca.pem'}: File too large"
-    )
+    assert last.startswith(f"fencepost.model.errors.OperatorError: {tmp_path / 'hub.json'}: File too large")
     before = contents(tmp_path)
-    assert "tls/ca.key" in before
+    assert "tokens.json" in before
     assert not any(name.endswith(".part") for name in before)
     assert_whole(prepared(tmp_path))
     assert contents(tmp_path, before) == before

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 from msgspec import structs
 
 from fencepost.app.sockets import HAS_AMQP, PROTOCOLS, Protocol, Sockets
+from fencepost.config.service import Gateway as GatewaySettings
 from fencepost.config.service import Settings
 from fencepost.gateway.credentials import Credentials, Unauthorized
 from fencepost.gateway.gateway import Counters, Gateway
@@ -40,6 +42,7 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     "registryReadWrite": frozenset({"RegistryRead", "RegistryWrite"}),
 }
 """What the shared access policies of a new IoT Hub allow."""
+DEVICE_AUTHORITIES = GatewaySettings().device_ca_file
 
 
 class FrontDoor:
@@ -87,7 +90,7 @@ class FrontDoor:
     def open(self, sockets: Sockets, connections: int) -> None:
         """Let devices in, so many by each protocol; raises OperatorError for certificates that cannot be used."""
         http, gateway = self._settings.http, self._settings.gateway
-        context = server_context(http.certificate, http.key, gateway.device_ca_file)
+        context = server_context(http.certificate, http.key, self._device_authorities())
         admission = Admission(connections=connections, of_one_address=gateway.max_connections_per_address)
         made: dict[Protocol, Callable[[], asyncio.Protocol]] = {"mqtt": self._mqtt, "amqp": self._amqp}
         for name in PROTOCOLS:
@@ -111,6 +114,12 @@ class FrontDoor:
             own_token=self._is_own_token,
             body_seconds=self._settings.http.request_timeout.total_seconds(),
         )
+
+    def _device_authorities(self) -> Path | None:
+        """The usual file need not be there; one that was named must."""
+        file = self._settings.gateway.device_ca_file
+        usual = self._installation.folder / DEVICE_AUTHORITIES
+        return None if file == usual and not file.exists() else file
 
     async def _is_own_token(self, key: IdentityKey, token: str) -> bool:
         try:

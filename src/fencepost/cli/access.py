@@ -9,6 +9,7 @@ import uvloop
 from msgspec import Struct
 
 from fencepost.cli.data import DEFAULT_DATA, url_of
+from fencepost.cli.service_options import Stated
 from fencepost.client.access import Access, host_of
 from fencepost.client.hub import Hub
 from fencepost.client.requests import Requests
@@ -57,11 +58,12 @@ def usual_folder(data: Path | None, token: str | None) -> Path | None:
     return DEFAULT_DATA if data is None and token is None and DEFAULT_DATA.is_dir() else data
 
 
-def target_of(url: str | None, token: str | None, ca: Path | None, data: Path | None) -> Target:
-    """Return the service that the options name; raises OperatorError where they name none."""
+def target_of(stated: Stated) -> Target:
+    """Return the service that options name; raises OperatorError where they name none."""
+    url, token, ca = stated.url, stated.token, stated.ca
     if url is not None:
-        return Target(access_of(url, token, ca, data, "--url"), _host_in(url))
-    data = usual_folder(data, token)
+        return Target(access_of(url, token, ca, stated.data, "--url"), _host_in(url))
+    data = usual_folder(stated.data, token)
     if data is None:
         reason = "--url URL is missing (or the variable FENCEPOST_URL), or --data DIR to take it from"
         raise OperatorError([Problem("--url", reason)])
@@ -70,20 +72,20 @@ def target_of(url: str | None, token: str | None, ca: Path | None, data: Path | 
     return Target(access_of(own, token, ca, data, "--url"), names[0] if names else STANDARD[0])
 
 
-def talk(target: Target, work: Callable[[Requests], Awaitable[T]]) -> T:
+def talk(access: Access, work: Callable[[Requests], Awaitable[T]]) -> T:
     """Return what comes of some work with the service once it is ready; raises OperatorError."""
 
     async def go() -> T:
-        async with Requests(target.access, connections=CONNECTIONS) as requests:
+        async with Requests(access, connections=CONNECTIONS) as requests:
             await requests.until_ready(STARTING)
             return await work(requests)
 
     return uvloop.run(go())
 
 
-def talk_to_hub(target: Target, work: Callable[[Hub], Awaitable[T]]) -> T:
+def talk_to_hub(access: Access, work: Callable[[Hub], Awaitable[T]]) -> T:
     """Return what comes of some work with the registry; see `talk`."""
-    return talk(target, lambda requests: work(Hub(requests)))
+    return talk(access, lambda requests: work(Hub(requests)))
 
 
 def _host_in(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Devices as people and as programs read them: a row of a list, one device with everything, a connection string."""
+"""Devices as people and as programs read them: a row of a list, and one device with everything."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -12,12 +12,16 @@ from rich.text import Text
 
 from fencepost.cli.output import printable
 from fencepost.client.hub import PATIENCE, Hub, path_of
-from fencepost.client.hub_shapes import HubIdentity, HubTwin, Keys, Thumbprints, Which, moment_of
+from fencepost.client.hub_shapes import HubIdentity, HubTwin, Keys, Thumbprints, moment_of
 from fencepost.client.requests import Requests
-from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.identity import DEVICE_TAG, IdentityKey
 
 PAGE = 1000
+_QUERIES = {
+    None: "SELECT * FROM devices",
+    "enabled": "SELECT * FROM devices WHERE status = 'enabled'",
+    "disabled": "SELECT * FROM devices WHERE status = 'disabled'",
+}
 _MISSING = 404
 
 
@@ -85,9 +89,8 @@ async def rows(
     requests: Requests, group: str | None, status: str | None, limit: int | None
 ) -> AsyncGenerator[Row, None]:
     """Yield devices in the order of their ids; `group` and `status` are those wanted."""
-    where = f" WHERE status = '{status}'" if status is not None else ""
     sightings, number = Sightings(requests), 0
-    async for page in Hub(requests).twins(f"SELECT * FROM devices{where}"):
+    async for page in Hub(requests).twins(_QUERIES[status]):
         for twin in page:
             row = _row(twin, await sightings.of(twin.device_id))
             if group is None or (row.group or "").casefold() == group.casefold():
@@ -226,18 +229,6 @@ def _authentication(one: HubIdentity, *, keys: bool) -> dict[str, Any]:
         "primary_thumbprint": prints.primary_thumbprint,
         "secondary_thumbprint": prints.secondary_thumbprint,
     }
-
-
-def connection_string(hostname: str, one: HubIdentity, which: Which = "primary") -> str:
-    """Return what a client of an IoT Hub connects with; raises OperatorError for an identity without keys."""
-    module = f";ModuleId={one.module_id}" if one.module_id is not None else ""
-    start = f"HostName={hostname};DeviceId={one.device_id}{module}"
-    if one.authentication.type in ("selfSigned", "certificateAuthority"):
-        return f"{start};x509=true"
-    key = one.shared_key(which)
-    if key is None:
-        raise OperatorError([Problem(str(one.key), f"it has no {which} key")])
-    return f"{start};SharedAccessKey={key}"
 
 
 def _way(authentication: str | None) -> str:

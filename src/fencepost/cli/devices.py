@@ -1,47 +1,31 @@
-"""`fencepost devices`: the identity registry of a running service."""
+"""`fencepost devices`: which devices may connect to a running service, and with which keys."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
-from msgspec import structs
 
-from fencepost.cli import device_credentials, device_transfer
-from fencepost.cli.access import (
-    CaOption,
-    ServiceDataOption,
-    Target,
-    TokenOption,
-    UrlOption,
-    talk,
-    talk_to_hub,
-    target_of,
-)
-from fencepost.cli.device_credentials import HostnameOption, keys_from
-from fencepost.cli.device_views import Row, connection_string, lines_of, report_of, rows, table_of, whole
 from fencepost.cli.options import JsonOption
-from fencepost.cli.output import Lines, console, labelled, plural, printable, say, write_lines
-from fencepost.client.hub import PATIENCE, Hub, missing
-from fencepost.client.hub_shapes import HubAuthentication, HubIdentity
-from fencepost.client.requests import Requests
-from fencepost.model.errors import OperatorError, Problem
-from fencepost.model.identity import DEVICE_TAG, SECURITY_MODULE, Authentication, IdentityKey
-from fencepost.service.registry.drafts import Draft, problems_of_draft
+from fencepost.cli.service_options import CaOption, ServiceDataOption, Stated, TokenOption, UrlOption
 
-MOST_ROWS = 1000
-MOST_THUMBPRINTS = 2
-_OPTIONS = {
-    "deviceId": "ID",
-    "authentication.symmetricKey.primaryKey": "--keys-from",
-    "authentication.symmetricKey.secondaryKey": "--keys-from",
-    "authentication.x509Thumbprint.primaryThumbprint": "--x509-thumbprint",
-    "authentication.x509Thumbprint.secondaryThumbprint": "--x509-thumbprint",
-}
+STANDARD = Path("-")
+NOT_ALL = 1
+"""The exit code of an import that left something out."""
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the device.")]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="The ids of the devices.")]
+ModuleOption = Annotated[
+    str | None,
+    typer.Option("--module", metavar="NAME", help="A module of the device, such as azureiotsecurity."),
+]
+HostnameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hostname",
+        metavar="NAME",
+        help="The name by which devices know the service; that of --url, or of the certificate, by default.",
+    ),
+]
 
 
 def register(root: typer.Typer) -> None:
@@ -56,18 +40,11 @@ def register(root: typer.Typer) -> None:
     app.command(short_help="Let devices connect again.")(enable)
     app.command(short_help="Let devices connect no more.")(disable)
     app.command(short_help="Take devices away.")(delete)
-    app.command("rotate-key", short_help="Make one of a device's two keys anew.")(
-        device_credentials.rotate_key
-    )
-    app.command("connection-string", short_help="Print what a device connects with.")(
-        device_credentials.print_connection_string
-    )
-    app.command("import", short_help="Register the devices of a file.")(device_transfer.import_devices)
-    app.command("export", short_help="Print all devices with their keys.")(device_transfer.export_devices)
+    app.command("rotate-key", short_help="Make one of a device's two keys anew.")(rotate_key)
+    app.command("connection-string", short_help="Print what a device connects with.")(connection_string)
+    app.command("import", short_help="Register the devices of a file.")(import_devices)
+    app.command("export", short_help="Print all devices with their keys.")(export_devices)
     root.add_typer(app, name="devices", epilog="Example: fencepost devices add cam-0001 --group cameras")
-
-
-# add
 
 
 def add(
@@ -111,57 +88,12 @@ def add(
     \b
     Examples:
       fencepost devices add cam-0001 --group cameras
-      fencepost devices add gw-0001 --x509-thumbprint 5D1C...E07A
+      fencepost devices add gw-0001 --x509-thumbprint 5D1CB3A0A4C4DC7AB1C1CC2B6E1D6E5E2A3FE07A
     """
-    wanted = _authentication(keys, thumbprints or [], x509_ca=x509_ca)
-    _check(device_id, wanted)
-    target = target_of(url, token, ca, data)
-    draft = HubIdentity(device_id=device_id, authentication=HubAuthentication.of(wanted))
-    made = talk(target, lambda requests: _add(requests, draft, group))
-    said = connection_string(hostname or target.hostname, made)
-    if json:
-        write_lines([{"id": device_id, "group": group, "connection_string": said}])
-        return
-    say(f"{device_id} is registered. It connects with (keep it secret):\n  {said}")
-    say(
-        f"Its agent connects with:\n  fencepost devices connection-string {device_id} --module {SECURITY_MODULE}"
-    )
+    from fencepost.cli import device_records
 
-
-def _authentication(keys: Path | None, thumbprints: list[str], *, x509_ca: bool) -> Authentication:
-    if bool(keys) + bool(thumbprints) + x509_ca > 1:
-        reason = "a device signs in with keys, with thumbprints or with an authority: name one of them"
-        raise OperatorError([Problem("--keys-from, --x509-thumbprint, --x509-ca", reason)])
-    if len(thumbprints) > MOST_THUMBPRINTS:
-        raise OperatorError([Problem("--x509-thumbprint", "a device has two thumbprints at most")])
-    if x509_ca:
-        return Authentication(type="certificateAuthority")
-    if thumbprints:
-        first, second = [*(one.replace(":", "").upper() for one in thumbprints), None][:2]
-        return Authentication(type="selfSigned", primary_thumbprint=first, secondary_thumbprint=second)
-    return keys_from(keys) if keys is not None else Authentication()
-
-
-def _check(device_id: str, wanted: Authentication) -> None:
-    problems = problems_of_draft(Draft(key=IdentityKey(device_id), authentication=wanted))
-    if problems:
-        raise OperatorError(Problem(_OPTIONS.get(one.path, one.path), one.reason) for one in problems)
-
-
-async def _add(requests: Requests, draft: HubIdentity, group: str | None) -> HubIdentity:
-    hub = Hub(requests)
-    if group is not None:
-        answer = await requests.answered("GET", f"/v1/groups/{quote(group, safe='')}", PATIENCE, known={404})
-        if answer.status == 404:  # noqa: PLR2004
-            warning = f"warning: there is no group {group}: until there is one, the tag has no effect"
-            say(printable(warning), error=True)
-    made = await hub.create(draft)
-    if group is not None:
-        await hub.patch_twin(draft.key, {"tags": {DEVICE_TAG: group}})
-    return made
-
-
-# list and show
+    wanted = device_records.authentication_of(keys, thumbprints or [], x509_ca=x509_ca)
+    device_records.add(Stated(url, token, ca, data), device_id, group, wanted, hostname, json=json)
 
 
 def list_devices(
@@ -190,32 +122,9 @@ def list_devices(
     Example:
       fencepost devices list --group cameras --status disabled
     """
-    if status not in (None, "enabled", "disabled"):
-        raise OperatorError([Problem("--status", f"{status!r} is neither enabled nor disabled")])
-    target = target_of(url, token, ca, data)
-    most = limit if json else (limit or MOST_ROWS)
-    found = talk(target, lambda requests: _collect(requests, group, status, most, json=json))
-    if json:
-        return
-    shown = found[:most]
-    if shown:
-        console().print(table_of(shown))
-    say(plural(len(shown), "device") + (" and more: --limit shows them" if len(found) > len(shown) else ""))
+    from fencepost.cli import device_records
 
-
-async def _collect(
-    requests: Requests, group: str | None, status: str | None, most: int | None, *, json: bool
-) -> list[Row]:
-    """Print rows as JSON as they come, or return them with one more than are wanted."""
-    found: list[Row] = []
-    lines = Lines()
-    async for row in rows(requests, group, status, most if json or most is None else most + 1):
-        if json:
-            lines.write(row)
-        else:
-            found.append(row)
-    lines.flush()
-    return found
+    device_records.print_list(Stated(url, token, ca, data), group, status, limit, json=json)
 
 
 def show(
@@ -234,16 +143,9 @@ def show(
     Example:
       fencepost devices show cam-0001
     """
-    found = talk(target_of(url, token, ca, data), lambda requests: whole(requests, device_id))
-    if json:
-        write_lines([report_of(found, keys=keys)])
-        return
-    width = console().width
-    for label, text in lines_of(found, keys=keys):
-        say(labelled(label, text, width))
+    from fencepost.cli import device_records
 
-
-# enable, disable, delete
+    device_records.show(Stated(url, token, ca, data), device_id, keys=keys, json=json)
 
 
 def enable(
@@ -261,7 +163,9 @@ def enable(
     Example:
       fencepost devices enable cam-0001 cam-0002
     """
-    _set_status(target_of(url, token, ca, data), device_ids, "enabled", None, json=json)
+    from fencepost.cli import device_records
+
+    device_records.set_status(Stated(url, token, ca, data), device_ids, "enabled", None, json=json)
 
 
 def disable(
@@ -282,24 +186,9 @@ def disable(
     Example:
       fencepost devices disable cam-0001 --reason "stolen on 24 November"
     """
-    _set_status(target_of(url, token, ca, data), device_ids, "disabled", reason, json=json)
+    from fencepost.cli import device_records
 
-
-def _set_status(
-    target: Target,
-    device_ids: list[str],
-    status: Literal["enabled", "disabled"],
-    reason: str | None,
-    *,
-    json: bool,
-) -> None:
-    async def work(hub: Hub) -> None:
-        for device_id in device_ids:
-            known = await hub.identity(IdentityKey(device_id))
-            await hub.update(structs.replace(known, status=status, status_reason=reason))
-            _tell(device_id, {"status": status}, f"{device_id} is {status}", json=json)
-
-    talk_to_hub(target, work)
+    device_records.set_status(Stated(url, token, ca, data), device_ids, "disabled", reason, json=json)
 
 
 def delete(
@@ -318,24 +207,118 @@ def delete(
     Example:
       fencepost devices delete cam-0001 --yes
     """
-    target = target_of(url, token, ca, data)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise OperatorError([Problem("--yes", "it is missing: their keys are lost with the devices")])
-        typer.confirm(f"Delete {plural(len(device_ids), 'device')} with their keys?", abort=True)
+    from fencepost.cli import device_records
 
-    async def work(hub: Hub) -> None:
-        for device_id in device_ids:
-            if not await hub.delete(IdentityKey(device_id)):
-                raise missing(IdentityKey(device_id))
-            _tell(device_id, {"deleted": True}, f"{device_id} is deleted", json=json)
-
-    talk_to_hub(target, work)
+    device_records.delete(Stated(url, token, ca, data), device_ids, is_sure=yes, json=json)
 
 
-def _tell(device_id: str, report: dict[str, Any], text: str, *, json: bool) -> None:
-    """Say what has just been done to one of several devices."""
-    if json:
-        write_lines([{"id": device_id, **report}])
-    else:
-        say(printable(text))
+def rotate_key(
+    device_id: Id,
+    which: Annotated[str, typer.Option("--which", metavar="KEY", help="primary or secondary.")] = "secondary",
+    module: ModuleOption = None,
+    hostname: HostnameOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    data: ServiceDataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Make one of the two keys of a device anew, and print what it connects with then.
+
+    The other key stays: rotate the one that is not in use, give it to the device, then rotate the other.
+    Whoever is connected is asked to show a key again.
+
+    \b
+    Example:
+      fencepost devices rotate-key cam-0001 --which secondary
+    """
+    from fencepost.cli import device_keys
+
+    stated = Stated(url, token, ca, data)
+    device_keys.rotate(stated, device_id, module, which, hostname, json=json)
+
+
+def connection_string(
+    device_id: Id,
+    module: ModuleOption = None,
+    secondary: Annotated[bool, typer.Option("--secondary", help="With the secondary key.")] = False,
+    hostname: HostnameOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    data: ServiceDataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Print the connection string of a device, or of a module of it, with its key.
+
+    \b
+    Examples:
+      fencepost devices connection-string cam-0001
+      fencepost devices connection-string cam-0001 --module azureiotsecurity --hostname hub.example.com
+    """
+    from fencepost.cli import device_keys
+
+    stated = Stated(url, token, ca, data)
+    device_keys.print_connection_string(
+        stated, device_id, module, "secondary" if secondary else "primary", hostname, json=json
+    )
+
+
+def import_devices(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file; - is the standard input.")],
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Import the rest of a file that has lines that are wrong.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what is wrong, and how much there is.")
+    ] = False,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    data: ServiceDataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Register the devices of a file with the keys that they have, so that those in the field go on working.
+
+    The file is an export of an IoT Hub (devices.txt, JSON lines), or of `fencepost devices export`, or CSV
+    whose first line names its columns: id, and as you like group, status, primary_key, secondary_key,
+    primary_thumbprint, secondary_thumbprint, authentication. If anything in it is wrong, nothing is imported.
+    Devices that are registered already are updated. Exits with 1 if lines were skipped or refused.
+
+    \b
+    Examples:
+      fencepost devices import devices.txt --dry-run
+      fencepost devices import fleet.csv
+    """
+    from fencepost.cli.device_import import run_import
+
+    stated = Stated(url, token, ca, data)
+    if not run_import(stated, file, skip_bad=skip_bad, dry_run=dry_run, json=json):
+        raise typer.Exit(NOT_ALL)
+
+
+def export_devices(
+    file: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="The file to make; the standard output without one.")
+    ] = STANDARD,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    data: ServiceDataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Print all devices and modules with keys and twins, as an IoT Hub exports them, so that a fleet can go back.
+
+    The output is JSON lines, with --json or without. A file that is made is for your eyes only.
+
+    \b
+    Example:
+      fencepost devices export devices.txt
+    """
+    from fencepost.cli.device_export import run_export
+
+    run_export(Stated(url, token, ca, data), None if file == STANDARD else file, json=json)

@@ -16,6 +16,7 @@ from fencepost.setup.hostnames import STANDARD, parse_hostname
 from fencepost.setup.installation import Installation
 from fencepost.setup.tls import SERVER
 
+USUAL_PORT = 443
 _WIDTH = 15
 
 
@@ -40,7 +41,7 @@ def init(
     Make the data folder of a service: certificates, tokens, ids, settings. What is there is kept.
 
     Run again, it completes what is missing. The server certificate is made anew when it does not cover a
-    --hostname or ends within 30 days, unless it is your own. Only --json prints the tokens.
+    --hostname or ends within 30 days, unless it is your own. Only --json prints the tokens and keys.
 
     \b
     Examples:
@@ -60,7 +61,7 @@ def init(
 
 
 def report_of(installation: Installation, settings: Settings, url: str) -> dict[str, Any]:
-    """Return all that a client of the service needs, the tokens included."""
+    """Return all that a client of the service needs, the tokens and keys included."""
     ca_file = ca_file_of(settings, installation)
     tokens = installation.tokens
     return {
@@ -70,10 +71,20 @@ def report_of(installation: Installation, settings: Settings, url: str) -> dict[
         "admin_token": tokens.admin,
         "ingest_token": tokens.ingest,
         "metrics_token": tokens.metrics,
+        "iothub_connection_string": _connection_string(installation, url),
+        "id_scope": installation.hub.id_scope,
+        "enrollment_key": installation.hub.enrollment.primary,
         **msgspec.to_builtins(installation.identity),
         "hostnames": installation.hostnames,
         "created": installation.made,
     }
+
+
+def _connection_string(installation: Installation, url: str) -> str:
+    """Return what programs of an IoT Hub's owner connect with; the usual port is not named."""
+    hostname = url.partition("://")[2].removesuffix(f":{USUAL_PORT}")
+    key = installation.hub.iothubowner.primary
+    return f"HostName={hostname};SharedAccessKeyName=iothubowner;SharedAccessKey={key}"
 
 
 def _host(asked: Sequence[str]) -> str:
@@ -98,6 +109,10 @@ def _lines(installation: Installation, settings: Settings, url: str) -> Iterator
         yield _line("", f"curl --cacert {shlex.quote(str(ca_file))} {url}/healthz")
     yield _line(
         "tokens", f"{installation.tokens_file}: admin, ingest (messages only), metrics; keep it secret"
+    )
+    yield _line(
+        "iot hub",
+        f"id scope {installation.hub.id_scope}; connection string and enrollment key: fencepost init --json",
     )
     yield ""
     yield "Next:"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import proton
 from proton import Delivery, Event
@@ -132,8 +132,7 @@ class AmqpLink(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - that of a stream
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._connection.open()
         self._session.open()
         self._flush()

@@ -56,14 +56,14 @@ class HubAuthentication(Struct, frozen=True, rename="camel"):
             case "selfSigned":
                 return Authentication(
                     type="selfSigned",
-                    primary_thumbprint=_digits(prints.primary_thumbprint),
-                    secondary_thumbprint=_digits(prints.secondary_thumbprint),
+                    primary_thumbprint=digits_of(prints.primary_thumbprint),
+                    secondary_thumbprint=digits_of(prints.secondary_thumbprint),
                 )
             case kind:
                 return Authentication(type=kind)
 
 
-def _digits(thumbprint: str | None) -> str | None:
+def digits_of(thumbprint: str | None) -> str | None:
     """Return a thumbprint without the colons and blanks that tools print between its digits."""
     return thumbprint.replace(":", "").replace(" ", "").upper() or None if thumbprint else None
 

@@ -28,8 +28,10 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 class _Message(Struct):
-    topic: str
-    payload: bytes
+    """What is to be sent: for the first time, and again."""
+
+    packet: bytes
+    duplicate: bytes
     acknowledged: asyncio.Future[None]
     is_sent: bool = False
 
@@ -75,11 +77,14 @@ class MqttClient:
         the server does not let this client in.
         """
         async with self._room:
-            message = _Message(topic, payload, asyncio.get_running_loop().create_future())
             packet_id = next(self._ids) % _MOST_IDS + 1
+            packet, duplicate = (
+                writing.publish(topic, payload, qos=1, packet_id=packet_id, dup=dup) for dup in (False, True)
+            )
+            message = _Message(packet, duplicate, asyncio.get_running_loop().create_future())
             self._pending[packet_id] = message
             if self.is_connected:
-                self._send(packet_id, message)
+                self._send(message)
             else:
                 self._connect()
             try:
@@ -98,11 +103,9 @@ class MqttClient:
         if self._link is not None:
             await self._link.end()
 
-    def _send(self, packet_id: int, message: _Message) -> None:
+    def _send(self, message: _Message) -> None:
         assert self._link is not None  # noqa: S101 - it is open
-        self._link.write(
-            writing.publish(message.topic, message.payload, qos=1, packet_id=packet_id, dup=message.is_sent)
-        )
+        self._link.write(message.duplicate if message.is_sent else message.packet)
         message.is_sent = True
 
     def _acknowledge(self, packet_id: int) -> None:
@@ -128,14 +131,14 @@ class MqttClient:
                 await self._sleep(pause(self._failures - 1, random))
             try:
                 self._link = await self._opened()
-            except OperatorError as error:
-                self._fail(error)
             except (OSError, Lost) as error:
                 self._failures += 1
                 self._note(error)
+            except Exception as error:  # noqa: BLE001 - raised where somebody waits
+                self._fail(error)
         if self.is_connected:
-            for packet_id, message in self._pending.items():
-                self._send(packet_id, message)
+            for message in self._pending.values():
+                self._send(message)
 
     async def _opened(self) -> Link:
         """Return a connection that is let in; raises OSError and Lost, and OperatorError where it is not."""
@@ -167,7 +170,7 @@ class MqttClient:
         if trouble.is_lasting(error):
             self._fail(OperatorError([problem]))
 
-    def _fail(self, error: OperatorError) -> None:
+    def _fail(self, error: Exception) -> None:
         for message in self._pending.values():
             if not message.acknowledged.done():
                 message.acknowledged.set_exception(error)

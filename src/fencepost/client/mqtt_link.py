@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from msgspec import Struct
 
@@ -84,8 +85,7 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - that of a stream
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._pinging = self._loop.call_later(self._pause, self._ping)
 
     def data_received(self, data: bytes) -> None:

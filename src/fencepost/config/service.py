@@ -86,14 +86,14 @@ class Gateway(Struct, frozen=True, kw_only=True):
         Key("Host names of devices' connection strings besides those of the certificate: the former hub's."),
     ] = ()
     device_ca_file: Annotated[
-        Path | None, Key("The authorities, in PEM, that sign the certificates of devices.")
-    ] = None
+        Path, Key("The authorities, in PEM, that sign devices' certificates; the default need not be there.")
+    ] = Path("tls/devices.pem")
     max_connections: Annotated[
         int, Key("How many connections are open at a time, of each protocol.", 1, 1_000_000)
-    ] = 16_384
+    ] = 8_192
     max_connections_per_address: Annotated[
         int, Key("How many of them come from one address; behind a NAT there may be many.", 1, 1_000_000)
-    ] = 8_192
+    ] = 4_096
 
 
 class Ingest(Struct, frozen=True, kw_only=True):

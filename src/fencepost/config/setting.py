@@ -89,7 +89,6 @@ _READERS: dict[Any, Callable[[Setting], Any]] = {
     bool: Setting.flag,
     str: Setting.text,
     Path: Setting.file,
-    Path | None: Setting.file,
     tuple[str, ...]: Setting.texts,
 }
 

@@ -327,8 +327,7 @@ class Range:
         if self.min and last >= watch.since:
             due = last + self.width
             watch.due = min(due, watch.due)
-        may_be_back = watch.resume == NEVER or (self.min and first >= watch.watermark)
-        if watch.violated is not None and may_be_back:
+        if watch.violated is not None and (watch.resume == NEVER or (self.min and first >= watch.watermark)):
             watch.resume = min(watch.resume, max(first, watch.violated + self.width))
         for missed in [m for m in watch.shortfalls if first <= m and last > m - self.width]:
             if self.count(window, missed)[1] >= self.min:

@@ -50,9 +50,6 @@ class Sessions:
         self._count = 0
         self._active: OrderedDict[IdentityKey, datetime] = OrderedDict()
 
-    def __len__(self) -> int:
-        return self._count
-
     def count(self) -> int:
         """Return how many are connected."""
         return self._count

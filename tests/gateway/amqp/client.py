@@ -11,7 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 import proton
+from cproton_ffi import lib
 from proton import Delivery, Endpoint, Event
+from tests.gateway.clients.certificates import Shown
 from tests.gateway.rig import HOST, SOON, Rig, rig
 
 from fencepost.gateway.amqp.message import AmqpMessage, read_message
@@ -88,8 +90,7 @@ class Client:
     async def open(self) -> None:
         self._reading = asyncio.create_task(self._read())
         self.connection.open()
-        self.session = self.connection.session()
-        self.session.open()
+        self.session = self.new_session()
         await self.until(lambda: not self.session.state & Endpoint.REMOTE_UNINIT)
 
     async def _read(self) -> None:
@@ -139,6 +140,11 @@ class Client:
 
     # links
 
+    def new_session(self) -> Any:
+        session = self.connection.session()
+        session.open()
+        return session
+
     async def sender(self, address: str, **options: Any) -> Any:
         link = self._session(options).sender(str(uuid4()))
         link.target.address = address
@@ -177,6 +183,18 @@ class Client:
             await self.until(lambda: self.is_closed)
         return self.why(self.connection)
 
+    async def detach(self, link: Any) -> None:
+        link.close()
+        await self.ended(link)
+        link.free()
+
+    def has_news(self, delivery: Any, receiver: Any, order: list[str]) -> bool:
+        """Take down in which order a request was settled and answered."""
+        found = [name for name, is_so in (("settled", delivery.settled), ("answered", self._inbox.get(receiver))) if is_so]
+        new = [name for name in found if name not in order]
+        order += new
+        return bool(new)
+
     def post(self, link: Any, encoded: bytes, *, is_settled: bool = False) -> Any:
         """Send a message and return its delivery."""
         delivery = link.delivery(uuid4().bytes)
@@ -186,6 +204,13 @@ class Client:
             delivery.settle()
         self.flush()
         return delivery
+
+    def overrun(self, channel: int, encoded: bytes, times: int) -> None:
+        """Send so many messages on a channel's first link, without a thought for credit as the library has it."""
+        for number in range(times):
+            fields = b"\x43\x52" + bytes([number]) + b"\xa0\x01" + bytes([number]) + b"\x43\x42\x42"
+            body = b"\0\x53\x14\xc0" + bytes([len(fields) + 1, 6]) + fields + encoded
+            self.writer.write(struct.pack(">IBBH", 8 + len(body), 2, 0, channel) + body)
 
     async def outcome(self, delivery: Any) -> str:
         """Return what the server says of a message: `accepted`, `released`, or the condition of a rejection."""
@@ -214,6 +239,11 @@ class Client:
         delivery.settle()
         self.flush()
 
+    @staticmethod
+    def tag_size(delivery: Any) -> int:
+        """Return how many bytes a tag has; the library takes it for text."""
+        return int(lib.pn_delivery_tag(delivery._impl).size)
+
     async def hears_nothing(self, link: Any, seconds: float = 0.1) -> bool:
         await asyncio.sleep(seconds)
         return not self._inbox.get(link)
@@ -223,7 +253,7 @@ class Client:
     async def put_token(self, audience: str, token: Any, **asked: Any) -> tuple[int, str]:
         """Put a token, and return the status and its description."""
         if not hasattr(self, "_cbs"):
-            self._cbs = await self.sender("$cbs"), await self.receiver("$cbs")
+            self._cbs = await self.sender("$cbs"), await self.receiver("$cbs", credit=1000)
         sender, receiver = self._cbs
         number = str(uuid4())
         asked = {"operation": "put-token", "type": SAS, "name": audience, **asked}
@@ -246,11 +276,11 @@ class Hub:
         self.gateway = rig.gateway
         self.clients: list[Client] = []
 
-    async def stranger(self, certificate: Path | None = None) -> Client:
+    async def stranger(self, certificate: Shown | None = None) -> Client:
         """Return a client that has said nothing yet."""
         context = ssl.create_default_context(cafile=str(self.rig.installation.ca_file))
         if certificate is not None:
-            context.load_cert_chain(certificate)
+            context.load_cert_chain(certificate.certificate_file, certificate.key_file)
         listener = self.rig.sockets.of("amqp")
         assert listener is not None
         port = listener.getsockname()[1]
@@ -258,7 +288,7 @@ class Hub:
         self.clients.append(Client(*streams))
         return self.clients[-1]
 
-    async def client(self, *, certificate: Path | None = None, sasl: bytes | None = None) -> Client:
+    async def client(self, *, certificate: Shown | None = None, sasl: bytes | None = None) -> Client:
         """Return a client whose connection is open, after SASL where a frame for it is given."""
         client = await self.stranger(certificate)
         if sasl is not None:

@@ -60,9 +60,8 @@ class Hub:
         self.enrollment_key: str = report["enrollment_key"]
         self.ca_file: str = report["ca_file"]
         self.serving = Serving(folder / "data", **settings)
-        self.serving.url = f"https://{address}:{port}"
-        for client in (self.serving.admin, self.serving.ingest, self.serving.metrics, self.serving.stranger):
-            client.base_url = self.serving.url
+        self._url = f"https://{address}:{port}"
+        self._find()
         self.rest = self.client(self._owners_token())
         self._numbers = count(1)
         rules = {"rules": [{"type": "ProcessNotAllowed", "allow": ["/usr/bin/agent"]}]}
@@ -77,6 +76,12 @@ class Hub:
             params=_API,
             timeout=30,
         )
+
+    def restart(self) -> None:
+        """End the service and start it again: every connection ends."""
+        assert self.serving.stop() == 0, self.serving.log()
+        self.serving.start()
+        self._find()
 
     def register(self, name: str, **identity: Any) -> Registered:
         """Register a device whose id begins with `name`; without more, it signs in by a key."""
@@ -132,6 +137,13 @@ class Hub:
         code, log = self.serving.stop(), self.serving.log()
         assert code == 0, log
         assert not list(_errors(log)), "the service has seen no fault of its own"
+
+    def _find(self) -> None:
+        """Tell our own clients the address: the service says localhost, as others would have it."""
+        serving = self.serving
+        serving.url = self._url
+        for client in (serving.admin, serving.ingest, serving.metrics, serving.stranger):
+            client.base_url = self._url
 
     def _registered(self, identity: dict[str, Any]) -> Registered:
         device_id, module_id = identity["deviceId"], identity.get("moduleId")

@@ -18,7 +18,8 @@ REFUSAL = {"python": "CredentialError", "node": "UnauthorizedError"}
 WRONG_KEY = "c3VjaCBhIGtleSBkb2VzIG5vdCBleGlzdA=="
 STRANGE = message(process("/opt/strange")).decode()
 
-ON_NODE = [Flavour("node", name) for name in ("mqtt", "amqp", "http")]
+BY_CERTIFICATE = [PYTHON, Flavour("node", "mqtt"), Flavour("node", "amqp")]
+"""HTTPS takes tokens only."""
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=str)
@@ -35,7 +36,7 @@ def test_a_wrong_key_an_unknown_and_a_disabled_device_are_refused_alike(
         assert caught.value.name == REFUSAL[reachable.language], caught.value.text
 
 
-@pytest.mark.parametrize("flavour", [PYTHON, *ON_NODE], ids=str)
+@pytest.mark.parametrize("flavour", BY_CERTIFICATE, ids=str)
 def test_a_device_shows_a_certificate_by_thumbprint_or_by_authority(
     hub: Hub, clients: Clients, reachable: Flavour, tmp_path: Path
 ) -> None:
@@ -48,7 +49,7 @@ def test_a_device_shows_a_certificate_by_thumbprint_or_by_authority(
     _sends(clients.device(reachable, device, **_certificate(hub, reachable, device, shown)))
 
 
-@pytest.mark.parametrize("flavour", [PYTHON, *ON_NODE], ids=str)
+@pytest.mark.parametrize("flavour", BY_CERTIFICATE, ids=str)
 def test_a_certificate_that_is_not_the_devices_own_is_refused(
     hub: Hub, clients: Clients, reachable: Flavour, tmp_path: Path
 ) -> None:
@@ -88,15 +89,14 @@ def test_a_security_module_signs_in_with_the_key_that_its_device_reads(
 
 
 def test_a_renewed_token_keeps_the_device_connected(hub: Hub, clients: Clients) -> None:
-    client = clients.device(
-        PYTHON, hub.register("renewing"), sastoken_ttl=122
-    )  # renewed 120 s before its end
+    device = hub.register("renewing")
+    client = clients.device(PYTHON, device, sastoken_ttl=122)  # the SDK renews it 120 s before its end
     client.do("connect")
-    client.do("watch desired")
+    _watch(client)
     client.event("renewed")
     client.do("send", body="{}")
     assert client.do("connected") is True
-    client.do("close")
+    _check_watched(hub, client, device)
 
 
 @pytest.mark.parametrize("flavour", [Flavour("node", "mqtt"), Flavour("node", "amqp")], ids=str)
@@ -106,13 +106,25 @@ def test_a_device_that_renews_its_token_outlives_the_first_one(
     device = hub.register("renewing")
     client = clients.device(reachable, device, token_renewal={"seconds": 4, "margin": 2})
     client.do("connect")
-    client.do("watch desired")
+    _watch(client)
     time.sleep(5)  # the first token has ended
     assert client.events("connection") == []
     client.do("send", body="{}")
-    hub.patch_twin(device.device_id, properties={"desired": {"still": "there"}})
-    client.event("desired", lambda event: event["patch"].get("still") == "there")
-    client.do("close")
+    _check_watched(hub, client, device)
+
+
+@pytest.mark.parametrize("flavour", BY_CERTIFICATE, ids=str)
+def test_a_device_finds_its_way_back_after_a_restart_of_the_service(
+    hub: Hub, clients: Clients, reachable: Flavour
+) -> None:
+    device = hub.register("faithful")
+    options = {"connection_retry_interval": 1} if reachable == PYTHON else {}
+    client = clients.device(reachable, device, **options)
+    client.do("connect")
+    _watch(client)
+    hub.restart()
+    client.do("send", body="{}")
+    _check_watched(hub, client, device)
 
 
 def test_a_second_client_of_an_identity_takes_the_firsts_place(hub: Hub, clients: Clients) -> None:
@@ -158,6 +170,22 @@ def test_a_gateway_host_name_leads_the_old_connection_string_here(
     old = device.connection_string.replace(f"HostName={hub.address}", f"HostName={FORMER_HOST}")
     moved = device._replace(connection_string=f"{old};GatewayHostName={hub.address}")
     _sends(clients.device(reachable, moved))
+
+
+def _watch(client: Program) -> None:
+    for what in ("desired", "messages"):
+        client.do(f"watch {what}")
+    client.do("watch method", name="ping")
+
+
+def _check_watched(hub: Hub, client: Program, device: Registered) -> None:
+    """Check that a client is still reached by all that it subscribed to before it signed in anew."""
+    hub.send(device.device_id, b"still there?")
+    assert client.event("message")["body"] == "still there?"
+    assert hub.invoke(device.device_id, "ping", 1) == {"status": 200, "payload": {"echo": 1}}
+    hub.patch_twin(device.device_id, properties={"desired": {"still": "there"}})
+    client.event("desired", lambda event: event["patch"].get("still") == "there")
+    client.do("close")
 
 
 def _sends(client: Program) -> None:

@@ -87,7 +87,7 @@ def test_a_query_finds_devices_by_their_tags_page_by_page(hub: Hub, manager: Man
     hub.patch_twin(hub.register("queried").device_id, tags={"hall": "elsewhere"})
     pages = manager.program.do("query", text="SELECT * FROM devices WHERE tags.hall = 'python'", size=2)
     assert [len(page) for page in pages] == [2, 1]
-    assert sorted(twin["deviceId"] for page in pages for twin in page) == sorted(found)
+    assert sorted(twin["device_id"] for page in pages for twin in page) == sorted(found)
     assert pages[0][0]["tags"] == {"hall": "python"}
 
 

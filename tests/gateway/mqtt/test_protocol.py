@@ -228,7 +228,12 @@ def test_client_id_and_user_name_are_of_one_identity(
 
 def test_the_former_hubs_name_counts_where_it_is_set(tmp_path: Path) -> None:
     async def work() -> None:
-        async with rig(tmp_path, gateway=Gateway(hostnames=("contoso.azure-devices.net",))) as one:
+        async with rig(
+            tmp_path,
+            gateway=Gateway(
+                hostnames=("contoso.azure-devices.net",), device_ca_file=tmp_path / "data/tls/devices.pem"
+            ),
+        ) as one:
             await one.add("cam-1")
             token = await one.token(CAM, host="Contoso.azure-devices.net")
             username = "contoso.azure-devices.net/cam-1/?api-version=2019-10-01"

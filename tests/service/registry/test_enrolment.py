@@ -12,7 +12,7 @@ from tests.service.registry.world import World, world
 
 from fencepost.model.errors import StoreUnavailable
 from fencepost.model.identity import SECURITY_MODULE, Authentication, IdentityKey
-from fencepost.service.registry import Draft, RegistryCounts
+from fencepost.service.registry import Draft, RegistryCounts, assignments
 
 KEYS = Authentication(
     type="sas",
@@ -109,10 +109,14 @@ def test_a_large_fleet_comes_in_few_transactions(tmp_path: Path, url: str) -> No
     run(tmp_path, url, story)
 
 
-def test_an_import_that_breaks_off_may_be_begun_again(tmp_path: Path, url: str) -> None:
+def test_an_import_that_breaks_off_may_be_begun_again(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assignments, "PATIENCE", 0.5)
+
     async def story(made: World) -> None:
         drafts = [(draft(f"cam-{number:04}"), None) for number in range(1200)]
-        made.store.writes_left = 5
+        made.store.writes_left = 3
         with pytest.raises(StoreUnavailable):
             await made.registry.create_many(drafts, "ann")
         made.store.writes_left = None

@@ -86,6 +86,22 @@ def test_an_older_store_becomes_the_newest_and_keeps_what_it_has(url: str, later
     engines.dispose()
 
 
+def test_the_store_of_the_first_release_becomes_the_newest(url: str, tmp_path: Path) -> None:
+    """With what it has, and without a registry."""
+    first = tmp_path / "first"
+    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("__pycache__", "v0002*"))
+    engines = connect(url)
+    assert engines.writer is not None
+    migrate(engines.writer, engines.name, first)
+    execute(engines, "update meta set number = 7")
+    engines.dispose()
+    with pytest.raises(OperatorError, match="tables of an older version"):
+        ControlStore.open(url, read_only=True)
+    with ControlStore.open(url) as store:
+        assert store.position() == 7
+        assert store.registry_counts() == {}
+
+
 def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, later: Path) -> None:
     """Half a schema would be neither."""
     broken = later / "versions" / "v9999_later.py"

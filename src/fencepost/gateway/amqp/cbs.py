@@ -59,8 +59,8 @@ class Cbs:
             arrival.reject("amqp:decode-error", error.reason)
             return
         status = await self._status_of(message)
+        arrival.accept()  # before the answer: the C SDK fails an answer whose request is not confirmed yet
         self._reply(message, status)
-        arrival.accept()
         if status == _UNAUTHORIZED:
             self._refused()
 

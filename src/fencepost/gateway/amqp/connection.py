@@ -93,13 +93,13 @@ class DeviceConnection:
             self._attaching -= 1
 
     def _turn_away(self, link: Any) -> None:
-        self._gateway.counters.unauthorized += 1
         if self.engine.is_wanted(link):
             self.engine.refuse(link, _UNAUTHORIZED, "not authorised")
-            self._refused()
+        self._refused()
 
     def _refused(self) -> None:
-        """A stranger has failed to prove anything once more."""
+        """Somebody has failed to prove who they are; of a stranger it is taken a few times."""
+        self._gateway.counters.unauthorized += 1
         self._failures += not len(self.grants)
         if self._failures >= MOST_FAILURES:
             self.engine.end(_UNAUTHORIZED, "too many attempts")

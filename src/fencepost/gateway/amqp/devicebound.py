@@ -68,6 +68,7 @@ class DeviceboundLink:
             while self._is_due and self._has_room:
                 self._is_due = await self._deliver_one()
         except FencepostError:
+            self._is_due = True
             await asyncio.sleep(AGAIN)
         finally:
             self._is_busy = False

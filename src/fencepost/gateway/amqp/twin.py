@@ -92,10 +92,10 @@ class TwinLinks:
         about: dict[str, Any] = {"status": proton.int32(status)}
         if version is not None:
             about["version"] = version
+        arrival.accept()
         if self._answers:
             properties = Properties(correlation_id=request.properties.correlation_id)
             self._answers[-1].send(write_message(body, properties, about))
-        arrival.accept()
 
     async def _done(self, request: AmqpMessage) -> Answer:
         try:

@@ -68,7 +68,7 @@ def _asked(request: AnyRequest) -> set[str]:
 
 def _headers(message: CloudMessage) -> dict[str, str]:
     system = {header: message.system[name] for name, header in SYSTEM.items() if name in message.system}
-    own = {f"iothub-app-{quote(name, safe=IN_A_NAME)}": value for name, value in message.properties.items()}
+    own = {f"iothub-app-{_quoted(name, IN_A_NAME)}": value for name, value in message.properties.items()}
     return {
         "ETag": f'"{message.lock}"',
         "iothub-sequencenumber": str(message.sequence),
@@ -81,4 +81,8 @@ def _headers(message: CloudMessage) -> dict[str, str]:
 
 def _value(text: str) -> str:
     """Return a property as the value of a header: what has no place in one is percent-encoded."""
-    return quote(text, safe=IN_A_VALUE).strip(" ") if text.isascii() else quote(text)
+    return _quoted(text, IN_A_VALUE).strip(" ") if text.isascii() else _quoted(text, "")
+
+
+def _quoted(text: str, safe: str) -> str:
+    return quote(text, safe=safe, errors="replace")

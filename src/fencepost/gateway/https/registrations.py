@@ -28,7 +28,7 @@ async def register(request: AnyRequest, id_scope: Id, registration_id: Id) -> Re
     return _answered(await _registered(request, id_scope, registration_id))
 
 
-@get(PATH + "/operations/{operation_id:str}", **shared("provisioning"))
+@get(PATH + "/operations/{operation_id:path}", **shared("provisioning"))
 async def operation_status(
     request: AnyRequest, id_scope: Id, registration_id: Id, operation_id: Id
 ) -> Response[bytes]:

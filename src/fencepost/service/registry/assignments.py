@@ -20,7 +20,7 @@ from fencepost.service.registry.ports import RegistryStore
 
 BATCH = 500
 """Devices that are told at once."""
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a change waits for the control store to take what was journalled."""
 
 

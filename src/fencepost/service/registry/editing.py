@@ -10,9 +10,9 @@ from fencepost.model.errors import OperatorError
 from fencepost.model.identity import Identity, IdentityKey
 from fencepost.model.record import AuditRecord
 from fencepost.model.registry import Registered, RegistryChange
-from fencepost.service.commands import Missing, Outdated
+from fencepost.service.commands import Outdated
 from fencepost.service.registry.drafts import Draft, TwinPatch, problems_of_draft
-from fencepost.service.registry.identities import audit_of, changed_identity, shown, shuts_out
+from fencepost.service.registry.identities import audit_of, changed_identity, shown, shuts_out, there
 from fencepost.service.registry.ports import RegistryStore
 from fencepost.service.registry.sections import cleaned
 from fencepost.service.registry.twins import changed, tag_of, twin_of
@@ -29,7 +29,7 @@ class Editor:
 
     def seen(self, key: IdentityKey, etag: str | None) -> Registered:
         """Return an identity as its editor has seen it; raises Missing and Outdated."""
-        known = self._known(key)
+        known = there(self._store.registered(key), key)
         _refuse_outdated(key, etag, known.identity.etag)
         return known
 
@@ -61,18 +61,12 @@ class Editor:
         self, key: IdentityKey, patch: TwinPatch, actor: str, etag: str | None
     ) -> tuple[Registered, Registered]:
         """Return an identity before and after a change of its twin; raises Missing, Outdated, OperatorError."""
-        known, now = self._known(key), self._clock()
+        known, now = there(self._store.registered(key), key), self._clock()
         _refuse_outdated(key, etag, twin_of(known).etag)
         twin = changed(known, patch, now)
         after = structs.replace(known, twin=twin, tag=tag_of(key, twin.tags))
         self._write(after, _audit_of_twin(key, patch, actor, now, known, after))
         return known, after
-
-    def _known(self, key: IdentityKey) -> Registered:
-        known = self._store.registered(key)
-        if known is None:
-            raise Missing(f"there is no {'device' if key.module_id is None else 'module'} {key}")
-        return known
 
     def _write(self, after: Registered, record: AuditRecord) -> None:
         self._store.change_registry(RegistryChange(put=[after], audit=[record]))

@@ -3,16 +3,18 @@
 from base64 import b64encode
 from datetime import datetime
 from secrets import token_bytes
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import structs
 
 from fencepost.model.identity import Authentication, Identity, IdentityKey
 from fencepost.model.record import AuditRecord
+from fencepost.service.commands import Missing
 from fencepost.service.registry.drafts import Draft
 from fencepost.service.registry.etags import new_etag
 
 _KEY_BYTES = 32
+T = TypeVar("T")
 
 
 def new_identity(draft: Draft, generation_id: str, now: datetime) -> Identity:
@@ -42,6 +44,13 @@ def changed_identity(known: Identity, draft: Draft, now: datetime) -> Identity:
         managed_by=draft.managed_by,
         is_edge=draft.is_edge,
     )
+
+
+def there(found: T | None, key: IdentityKey) -> T:
+    """Return what was found under a key; raises Missing where that is nothing."""
+    if found is None:
+        raise Missing(f"there is no {'device' if key.module_id is None else 'module'} {key}")
+    return found
 
 
 def shuts_out(before: Identity, after: Identity) -> str | None:

@@ -8,7 +8,7 @@ it means for groups is told to the engine through the journal.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from fencepost.model.identity import Identity, IdentityKey, Twin
 from fencepost.model.page import Page
@@ -18,14 +18,12 @@ from fencepost.service.registry.assignments import BATCH, Assignments
 from fencepost.service.registry.drafts import Draft, RegistryCounts, TwinPatch
 from fencepost.service.registry.editing import Editor
 from fencepost.service.registry.enrolment import Enrolment, Registrar, Wanted
-from fencepost.service.registry.identities import shuts_out
+from fencepost.service.registry.identities import shuts_out, there
 from fencepost.service.registry.ports import Note, RegistryStore
 from fencepost.service.registry.reports import Reports
 from fencepost.service.registry.turns import Turns
 from fencepost.service.registry.twins import desired_push, tags_with_group, twin_of
 from fencepost.service.sessions import Sessions
-
-T = TypeVar("T")
 
 
 class Registry:
@@ -62,7 +60,7 @@ class Registry:
 
     async def identity(self, key: IdentityKey) -> Identity:
         """Return an identity; raises Missing."""
-        return _there(await self.find(key), key)
+        return there(await self.find(key), key)
 
     async def devices(self, *, after: str | None, limit: int) -> Page[Identity]:
         """Return devices, without modules, by their ids; raises OperatorError for a wrong `after` or limit."""
@@ -77,7 +75,7 @@ class Registry:
 
     async def twin(self, key: IdentityKey) -> Twin:
         """Return a twin; raises Missing."""
-        return twin_of(_there(await asyncio.to_thread(self._store.registered, key), key))
+        return await asyncio.to_thread(lambda: twin_of(there(self._store.registered(key), key)))
 
     async def twins(
         self, *, after: str | None, limit: int, modules: bool = False
@@ -87,7 +85,10 @@ class Registry:
 
         Raises OperatorError for a wrong `after` or limit.
         """
-        page = await asyncio.to_thread(self._store.twins, modules=modules, after=after, limit=limit)
+        return await asyncio.to_thread(self._twins, after, limit, modules=modules)
+
+    def _twins(self, after: str | None, limit: int, *, modules: bool) -> Page[tuple[Identity, Twin]]:
+        page = self._store.twins(modules=modules, after=after, limit=limit)
         return Page([(one.identity, twin_of(one)) for one in page.items], page.after)
 
     async def counts(self) -> RegistryCounts:
@@ -212,12 +213,6 @@ class Registry:
     async def reconcile(self) -> int:
         """Tell the engine of the group tags that it has otherwise than the twins, and return how many."""
         return await self._turns.take(self._assignments.reconcile)
-
-
-def _there(found: T | None, key: IdentityKey) -> T:
-    if found is None:
-        raise Missing(f"there is no {'device' if key.module_id is None else 'module'} {key}")
-    return found
 
 
 def _batches(drafts: Iterable[Wanted]) -> Iterator[list[Wanted]]:

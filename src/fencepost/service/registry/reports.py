@@ -11,6 +11,7 @@ from fencepost.model.errors import DeviceError
 from fencepost.model.identity import IdentityKey
 from fencepost.model.registry import Registered, RegistryChange
 from fencepost.service.commands import Missing
+from fencepost.service.registry.identities import there
 from fencepost.service.registry.ports import RegistryStore
 from fencepost.service.registry.turns import Turns
 from fencepost.service.registry.twins import reported
@@ -70,7 +71,7 @@ class Reports:
         outcomes: list[int | Exception] = []
         for key, patch in batch:
             try:
-                known = after.get(key) or self._known(key)
+                known = after.get(key) or there(self._store.registered(key), key)
                 twin = reported(known, patch, now)
             except (DeviceError, Missing) as error:
                 outcomes.append(error)
@@ -80,9 +81,3 @@ class Reports:
         if after:
             self._store.change_registry(RegistryChange(put=[*after.values()]))
         return outcomes
-
-    def _known(self, key: IdentityKey) -> Registered:
-        known = self._store.registered(key)
-        if known is None:
-            raise Missing(f"there is no {key}")
-        return known

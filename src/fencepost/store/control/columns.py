@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+import zstandard
 from sqlalchemy import BigInteger, Dialect, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -26,6 +27,7 @@ MARK = "\U0010fffd"
 _UNSTORABLE = re.compile(f"[\0\ud800-\udfff{MARK}]")
 _ESCAPED = re.compile(f"{MARK}([0-9a-f]{{4}})")
 _MARK_ITSELF = "ffff"
+_FAST = 1
 
 _encoder = msgspec.json.Encoder()
 
@@ -131,3 +133,16 @@ class Document(TypeDecorator[Any]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
         return None if value is None else self._decoded(value)
+
+
+class PackedDocument(Document):
+    """A document that says the same again and again: compressed, it takes a tenth of the room and less."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
+        stored = super().process_bind_param(value, dialect)
+        return None if stored is None else zstandard.compress(stored, _FAST)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
+        return None if value is None else super().process_result_value(zstandard.decompress(value), dialect)

@@ -9,7 +9,7 @@ from fencepost.model.identity import SECURITY_MODULE, Identity, IdentityKey, Sta
 from fencepost.model.page import Page
 from fencepost.model.registry import Registered, RegistryChange, TagState
 from fencepost.store.control.changing import Changing, write_audit
-from fencepost.store.control.columns import key
+from fencepost.store.control.columns import MARK, key
 from fencepost.store.control.cursors import Cursor, Name, check_limit
 from fencepost.store.control.engines import Engines
 from fencepost.store.control.reading import behind, page_of
@@ -18,6 +18,8 @@ from fencepost.store.control.tables import cloud_messages, devices, identities
 
 _DEVICE = ""
 """The `module_key` of a device itself: no module has an empty id."""
+_NOBODY = MARK
+"""The `module_key` of who asks for a module with an empty id: alone, the mark is no text's key."""
 _columns = identities.c
 _whole = select(_columns.identity, _columns.twin, _columns.tag)
 _are_devices = _columns.module_key == _DEVICE
@@ -45,7 +47,9 @@ class RegistryRows(Changing):
 
     def identities_of(self, device_ids: Sequence[str]) -> list[Identity]:
         """Return what is registered of some devices: each device, then its modules."""
-        query = select(_columns.identity).where(_columns.device_key.in_(map(key, device_ids)))
+        query = select(_columns.identity).where(
+            _columns.device_key.in_([key(device_id) for device_id in device_ids])
+        )
         with self._reading() as connection:
             return [*connection.scalars(query.order_by(_columns.device_key, _columns.module_key))]
 
@@ -105,8 +109,11 @@ class RegistryRows(Changing):
 
 
 def _is(wanted: IdentityKey) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    module_key = _DEVICE if wanted.module_id is None else key(wanted.module_id)
-    return _columns.device_key == key(wanted.device_id), _columns.module_key == module_key
+    return _columns.device_key == key(wanted.device_id), _columns.module_key == _module_key(wanted)
+
+
+def _module_key(wanted: IdentityKey) -> str:
+    return _DEVICE if wanted.module_id is None else key(wanted.module_id) or _NOBODY
 
 
 def _place(row: Row[Any]) -> tuple[str, str]:
@@ -117,7 +124,7 @@ def _row(one: Registered) -> dict[str, Any]:
     wanted = one.identity.key
     return {
         "device_key": key(wanted.device_id),
-        "module_key": _DEVICE if wanted.module_id is None else key(wanted.module_id),
+        "module_key": _module_key(wanted),
         "status": one.identity.status,
         "tag": one.tag,
         "identity": one.identity,

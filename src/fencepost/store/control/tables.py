@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 from fencepost.model.alert import Alert
 from fencepost.model.identity import Identity, Twin
 from fencepost.model.rule import SecurityGroup
-from fencepost.store.control.columns import AnyText, Document, Moment, plain_text
+from fencepost.store.control.columns import AnyText, Document, Moment, PackedDocument, plain_text
 
 metadata = MetaData()
 
@@ -175,7 +175,7 @@ identities = Table(
     Column("status", plain_text, nullable=False),
     Column("tag", AnyText),
     Column("identity", Document(Identity), nullable=False),
-    Column("twin", Document(Twin)),
+    Column("twin", PackedDocument(Twin)),
     Index("identities_by_kind", "module_key", "device_key", "status"),
 )
 """Devices, which have an empty `module_key`, and modules. They hold keys, and are in no journal."""

@@ -16,6 +16,7 @@ from fencepost.service.commands import Missing
 from fencepost.web.api.access import actor_of, requires
 from fencepost.web.api.documented import After, DeviceId, Limit, problems_of
 from fencepost.web.api.service import Service
+from fencepost.web.azure.iothub import HubService
 
 
 class DeviceView(Struct, frozen=True, kw_only=True):
@@ -128,9 +129,11 @@ async def get_device(request: Request[Any, Any, Any], device_id: DeviceId) -> De
 async def put_device(
     request: Request[Any, Any, Any], device_id: DeviceId, data: Assignment
 ) -> DeviceWithTallies:
-    """Windows of the old group end, those of the new one start clean."""
+    """Windows of the old group end, those of the new one start clean; the twin of the device says the same."""
     service: Service = request.app.state.service
-    await service.commands.assign_device(device_id, data.security_group, actor_of(request))
+    hub: HubService | None = request.app.state.get("hub")
+    assign = service.commands.assign_device if hub is None else hub.registry.assign
+    await assign(device_id, data.security_group, actor_of(request))
     return await _device(service, device_id)
 
 

@@ -121,6 +121,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "report": report,
     "watch desired": watch_desired,
     "watch messages": watch_messages,
+    "watch inputs": watch_messages,
     "watch method": watch_method,
     "connected": connected,
     "close": close,

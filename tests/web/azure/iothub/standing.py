@@ -115,6 +115,14 @@ class Standing:
 
         self.run(enter())
 
+    def settle(self) -> None:
+        """Return when all that is journalled has been judged."""
+
+        async def tick() -> None:
+            await Commands(self.pipeline, _now).assign_device("marker", None, "test")
+
+        self.run(tick())
+
     def audit(self) -> list[AuditRecord]:
         """Return what was changed, the latest first."""
         return self.store.audit(after=None, limit=10).items
@@ -170,7 +178,9 @@ class Standing:
         registry = Registry(store, pipeline, self.sessions, _now, self.operations.note)
         self.registry = registry
         policies = Policies(
-            [Policy(name, POLICY_KEY, GROUP_KEY, allowed) for name, allowed in POLICIES.items()], _is_ours, _now
+            [Policy(name, POLICY_KEY, GROUP_KEY, allowed) for name, allowed in POLICIES.items()],
+            _is_ours,
+            _now,
         )
         self.credentials = Credentials(registry, policies, self.operations, _is_ours, _now)
         self.downlink = Downlink(store, self.sessions, _now, self.operations.note)

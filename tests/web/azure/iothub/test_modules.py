@@ -34,9 +34,7 @@ def test_a_module_is_made_changed_and_deleted(standing: Standing) -> None:
     assert standing.owner.put(path, json={}).headers["iothub-errorcode"] == "ModuleAlreadyExistsOnDevice"
     changed = standing.owner.put(path, json={"managedBy": "you"}, headers={"If-Match": made.headers["etag"]})
     assert changed.json()["managedBy"] == "you"
-    assert (
-        standing.owner.put(path, json={}, headers={"If-Match": made.headers["etag"]}).status_code == 412
-    )
+    assert standing.owner.put(path, json={}, headers={"If-Match": made.headers["etag"]}).status_code == 412
     assert standing.owner.delete(path, headers={"If-Match": '"*"'}).status_code == 204
     assert standing.owner.get(path).status_code == 404
 
