@@ -115,7 +115,7 @@ def test_what_is_not_there_is_none_or_said() -> None:
         lambda hub: hub.patch_twin(AGENT, {}),
     ):
         with pytest.raises(OperatorError, match="cam#1/azureiotsecurity: there is no module of this id"):
-            talk(Answers(bad(404, "ModuleNotFound")), work)  # type: ignore[arg-type]
+            talk(Answers(bad(404, "ModuleNotFound")), work)
     for change in (lambda hub: hub.create(changed), lambda hub: hub.update(changed)):
         with pytest.raises(OperatorError, match="cam#1: there is no device of this id"):
             talk(Answers(bad(404, "DeviceNotFound")), change)
@@ -246,7 +246,8 @@ def test_a_bulk_operation_that_is_refused_as_a_whole_is_said_in_the_services_wor
 
 
 def test_an_answer_of_another_version_is_said() -> None:
-    for body in ([], {"deviceId": 7}):
+    bodies: tuple[Any, ...] = ([], {"deviceId": 7})
+    for body in bodies:
         with pytest.raises(OperatorError, match="is it a Fencepost of another version"):
             talk(Answers(good(body)), lambda hub: hub.find(CAM))
 

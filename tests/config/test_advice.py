@@ -22,7 +22,11 @@ def warnings(*rules: str) -> list[tuple[str, str]]:
         ("{type: ConnectionToIpDenied, deny: ['192.0.2.1:53/udp']}", "[0].deny[0]", "connection as tcp"),
         ("{type: ProcessNotAllowed, allow: [sh, /bin/sh]}", "[0].allow[1]", "'sh' covers it"),
         ("{type: LocalUserDenied, deny: [a, a]}", "[0].deny[1]", "'a' covers it"),
-        ("{type: TwinUpdatesNotInAllowedRange, min: 0, max: 1, window: PT1H}", "[0].type", "not measurable"),
+        (
+            "{type: FileUploadsNotInAllowedRange, min: 0, max: 1, window: PT1H}",
+            "[0].type",
+            "never measurable",
+        ),
         (
             "{type: FailedLocalLoginsNotInAllowedRange, min: 1, max: 3, window: PT1H}",
             "[0].min",

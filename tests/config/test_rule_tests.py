@@ -1,12 +1,12 @@
 """Tests in a groups file: the messages they make, and the sentences about alerts that differ."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from fencepost.config.rule_tests import START, Expected, RuleTest, Step, messages_of, mismatches
+from fencepost.config.rule_tests import START, Expected, RuleTest, Step, happenings_of, mismatches
 from fencepost.model.alert import Alert
 from fencepost.model.event import (
     Connection,
@@ -18,6 +18,7 @@ from fencepost.model.event import (
     Login,
     Process,
     ProcessCreate,
+    SecurityMessage,
     SignIn,
 )
 from fencepost.model.instant import micros
@@ -29,6 +30,10 @@ CALL = Connection(direction="Out", remote_address="203.0.113.9", remote=1)
 
 def a_test(*steps: Step) -> RuleTest:
     return RuleTest(name="t", group="g", events=steps)
+
+
+def messages_of(test: RuleTest) -> list[tuple[datetime, SecurityMessage]]:
+    return [(at, said) for at, said in happenings_of(test) if isinstance(said, SecurityMessage)]
 
 
 def an_alert(rule_type: str = "ConnectionToIpNotAllowed", value: str | None = None, **facts: Any) -> Alert:
@@ -74,6 +79,17 @@ def test_ids_and_fingerprints_differ_between_events_and_are_always_the_same() ->
     assert len({message.fingerprint for message in messages}) == 100
     assert all(0 <= message.fingerprint < 1 << 63 for message in messages)
     assert messages == [message for _, message in messages_of(test)]
+
+
+def test_what_the_gateway_sees_happens_between_the_messages() -> None:
+    updates = Step(at=SECOND, payload="TwinUpdates", repeat=2, every=2 * SECOND)
+    happenings = happenings_of(a_test(Step(at=2 * SECOND, payload=FAILURE), updates))
+    assert [(at - START, isinstance(said, SecurityMessage)) for at, said in happenings] == [
+        (SECOND, False),
+        (2 * SECOND, True),
+        (3 * SECOND, False),
+    ]
+    assert happenings[0][1] == "TwinUpdates"
 
 
 def test_messages_come_in_the_order_of_their_arrival() -> None:

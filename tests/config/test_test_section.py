@@ -77,6 +77,10 @@ def step(text: str) -> Step:
             Step(at=0 * SECOND, payload=(LocalUser(user_name="root"), LocalUser(user_name="no"))),
         ),
         ("{at: 0, dropped_events: 5}", Step(at=0 * SECOND, payload=Drops(dropped_events=5))),
+        (
+            "{at: 5, hub: MqttD2CMessages, repeat: 3, every: PT1M}",
+            Step(at=5 * SECOND, payload="MqttD2CMessages", repeat=3, every=60 * SECOND),
+        ),
     ],
 )
 def test_an_event_is_read_as_the_model_has_it(text: str, expected: Step) -> None:
@@ -130,6 +134,10 @@ def test_a_group_of_a_test_is_named_without_case_and_may_be_the_implicit_default
         ("{at: 0, process: }", ".process", "expected a text, got nothing"),
         ("{at: 0, local_users: root}", ".local_users", "expected a list"),
         ("{at: 0, dropped_events: many}", ".dropped_events", "a whole number"),
+        ("{at: 0, hub: MqttD2CMesages}", ".hub", "did you mean 'MqttD2CMessages'?"),
+        ("{at: 0, hub: FileUploads}", ".hub", "FileUploads"),
+        ("{at: 0, hub: TwinUpdates, received: PT1H}", ".received", "unknown key 'received'"),
+        ("{at: 0, hub: TwinUpdates, login: a}", "", "not login and hub at once"),
     ],
 )
 def test_a_fault_of_an_event_says_where_and_how_to_mend_it(events: str, path: str, reason: str) -> None:

@@ -68,6 +68,11 @@ def explain(
 def _rule_of(group: SecurityGroup, rule_type: str, device: str) -> Rule:
     if rule_type not in CATALOG:
         raise OperatorError([Problem("--rule", f"unknown rule type {rule_type!r}")])
+    if CATALOG[rule_type].subject == "hub":
+        reason = (
+            f"{rule_type} counts what the gateway sees, and no message says that: its alerts name each one"
+        )
+        raise OperatorError([Problem("--rule", reason)])
     known = [rule.type for rule in group.rules if rule.enabled and rule.row.subject != "hub"]
     found = next((rule for rule in group.rules if rule.type == rule_type and rule.type in known), None)
     if found is None:

@@ -11,7 +11,7 @@ from fencepost.cli import explain
 from fencepost.cli.options import JsonOption
 from fencepost.cli.output import complain, plural, printable, progress, say, write_lines
 from fencepost.config.groups import GroupsFile, load_groups
-from fencepost.config.rule_tests import RuleTest, messages_of, mismatches
+from fencepost.config.rule_tests import RuleTest, happenings_of, mismatches
 from fencepost.model.duration import iso_duration
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.rule import (
@@ -174,7 +174,7 @@ def _verdicts(files: Sequence[GroupsFile], step: Callable[[int], None]) -> Itera
 
 
 def _reasons(file: GroupsFile, one: RuleTest) -> list[str]:
-    alerts = alerts_of(file.groups, one.device_id, one.group, messages_of(one), one.ends_at)
+    alerts = alerts_of(file.groups, one.device_id, one.group, happenings_of(one), one.ends_at)
     return mismatches(one.expect, alerts)
 
 

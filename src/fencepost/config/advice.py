@@ -30,11 +30,8 @@ def advice_on(groups: Sequence[SecurityGroup], paths: Mapping[str, str]) -> Iter
 
 
 def _on_rule(rule: Rule, path: str) -> Iterator[Problem]:
-    if rule.row.subject == "hub":
-        yield Problem(
-            f"{path}.type",
-            f"{rule.type} is not measurable from agents' events: only the gateway can feed it (S18)",
-        )
+    if not rule.row.sources:
+        yield Problem(f"{path}.type", f"{rule.type} is never measurable: nobody can feed it (S18)")
     match rule:
         case AllowlistRule() if rule.enabled and not rule.allow:
             reason = "nothing is allowed, so that everything alerts: add entries, or set enabled: false (S16)"

@@ -1,7 +1,7 @@
 """
 A group file's own tests: events on a time axis, and the complete set of alerts that must come of them.
 
-Everything here is pure: `messages_of` makes the messages, whoever has a detector feeds them to it, and
+Everything here is pure: `happenings_of` makes what happens, whoever has a detector feeds it to that, and
 `mismatches` says in sentences where the alerts are not those that the owner expects.
 """
 
@@ -30,6 +30,7 @@ from fencepost.model.event import (
     SecurityMessage,
     SignIn,
 )
+from fencepost.model.identity import Operation
 from fencepost.model.instant import micros
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,7 +41,10 @@ _NAMESPACE = UUID("6a1c3f0e-5f0b-5c53-9d0e-fe0ce9057000")
 _FINGERPRINT = (1 << 63) - 1
 
 _P = TypeVar("_P", Connection, Process)
-Payload = Connection | SignIn | Process | tuple[LocalUser, ...] | Drops
+Reported = Connection | SignIn | Process | tuple[LocalUser, ...] | Drops
+Payload = Reported | Operation
+Happening = tuple[datetime, SecurityMessage | Operation]
+"""What arrives: when, and a message, or what the gateway sees."""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -126,27 +130,28 @@ class RuleTest(Struct, frozen=True, kw_only=True):
         return None if self.until is None else START + self.until
 
 
-def messages_of(test: RuleTest) -> list[tuple[datetime, SecurityMessage]]:
-    """Return the messages of a test in the order of their arrival, one event in each; always the same."""
-    messages = [
-        _message(step, step.every * repetition, f"{test.name}\n{index}\n{repetition}")
+def happenings_of(test: RuleTest) -> list[Happening]:
+    """Return what happens in a test in the order of arrival, one event in each message; always the same."""
+    happenings = [
+        _happening(step, step.every * repetition, f"{test.name}\n{index}\n{repetition}")
         for index, step in enumerate(test.events)
         for repetition in range(step.repeat)
     ]
-    return sorted(messages, key=lambda message: message[0])
+    return sorted(happenings, key=lambda happening: happening[0])
 
 
-def _message(step: Step, delay: timedelta, name: str) -> tuple[datetime, SecurityMessage]:
+def _happening(step: Step, delay: timedelta, name: str) -> Happening:
     occurred_at = START + step.at + delay
+    if isinstance(step.payload, str):
+        return occurred_at, step.payload
     received_at = occurred_at if step.received is None else START + step.received + delay
     identity = uuid5(_NAMESPACE, name)
-    event = _event(step, str(identity), occurred_at)
+    event = _event(step, step.payload, str(identity), occurred_at)
     message = SecurityMessage(source="legacy", fingerprint=identity.int & _FINGERPRINT, events=[event])
     return received_at, message
 
 
-def _event(step: Step, identity: str, at: datetime) -> Event:
-    payload = step.payload
+def _event(step: Step, payload: Reported, identity: str, at: datetime) -> Event:
     match payload:
         case Connection():
             return ConnectionCreate(id=identity, occurred_at=at, payload=[_aggregated(payload, step, at)])

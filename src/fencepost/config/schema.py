@@ -14,10 +14,11 @@ from fencepost.config.durations import PATTERN
 from fencepost.config.group_section import GROUP_KEYS, MEMBER_KEYS, REQUIRED_RULE_KEYS, RULE_KEYS
 from fencepost.config.groups import FILE_KEYS
 from fencepost.config.rule_tests import Expected
-from fencepost.config.test_section import RESULTS, STEP_KEYS, STEP_KINDS, TEST_KEYS
+from fencepost.config.test_section import RESULTS, STEP_KINDS, TEST_KEYS, step_keys
 from fencepost.model.address import PORTS, PROTOCOLS
 from fencepost.model.alert import Certainty, State
 from fencepost.model.catalog import CATALOG, Severity
+from fencepost.model.identity import Operation
 from fencepost.model.rule import ImplicitEntry
 
 Schema = dict[str, Any]
@@ -85,6 +86,7 @@ _STEP: dict[str, Schema] = {
     "process": _said(_TEXT, "The start of this executable"),
     "local_users": _said(_TEXTS, "The device reports these accounts"),
     "dropped_events": _said(_WHOLE, "The agent reports that it dropped so many events"),
+    "hub": _said({"enum": list(get_args(Operation))}, "The gateway sees this operation"),
     "port": _said({"type": "integer", "minimum": 0, "maximum": PORTS - 1}, "The remote port"),
     "local_port": _said({"type": "integer", "minimum": 0, "maximum": PORTS - 1}, "The device's own port"),
     "protocol": _said({"enum": list(PROTOCOLS), "default": "tcp"}, "The protocol"),
@@ -147,7 +149,7 @@ def _rule_of(family: str) -> Schema:
 
 
 def _step_of(kind: str) -> Schema:
-    return _closed(_STEP, (*STEP_KEYS, kind, *STEP_KINDS[kind]), ("at", kind))
+    return _closed(_STEP, step_keys(kind), ("at", kind))
 
 
 def _definitions() -> dict[str, Schema]:

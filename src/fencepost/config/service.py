@@ -69,7 +69,7 @@ class Mqtt(Struct, frozen=True, kw_only=True):
 
 
 class Amqp(Struct, frozen=True, kw_only=True):
-    """Where devices reach the service over AMQP; it takes the extra `fencepost[amqp]`."""
+    """Where devices reach the service over AMQP; it takes the extra `amqp`."""
 
     enabled: Annotated[bool, Key("Whether to listen, where the extra is installed.")] = True
     host: Annotated[str, Key("The address to listen on.")] = "127.0.0.1"

@@ -10,6 +10,7 @@ from fencepost.model.address import PORTS, PROTOCOLS, parse_address
 from fencepost.model.alert import Certainty, State
 from fencepost.model.catalog import CATALOG, Severity
 from fencepost.model.event import Connection, Drops, LocalUser, Process, SignIn
+from fencepost.model.identity import Operation
 from fencepost.model.rule import DEFAULT_GROUP
 
 TEST_KEYS = ("name", "group", "device", "events", "until", "expect")
@@ -22,6 +23,7 @@ STEP_KINDS: dict[str, tuple[str, ...]] = {
     "process": ("command_line", "user_name", "user_id", "hash", "hits", "over"),
     "local_users": (),
     "dropped_events": (),
+    "hub": (),
 }
 """What can happen in a test, each with the keys that say more of it."""
 _ALL_STEP_KEYS = tuple(
@@ -33,6 +35,12 @@ MAXIMUM_MESSAGES = 100_000
 MAXIMUM_OFFSET = timedelta(days=366)
 
 Fields = dict[str, Place]
+
+
+def step_keys(kind: str) -> tuple[str, ...]:
+    """Return the keys of an event of a kind; what the gateway sees is received when it happens."""
+    timing = tuple(key for key in STEP_KEYS if (kind, key) != ("hub", "received"))
+    return (*timing, kind, *STEP_KINDS[kind])
 
 
 def read_tests(place: Place, groups: Collection[str]) -> tuple[RuleTest, ...]:
@@ -80,7 +88,7 @@ def _step(place: Place) -> Step | None:
         _note_kinds(place, kinds, [key for key in written if key not in _ALL_STEP_KEYS])
         return None
     kind = kinds[0]
-    fields = place.fields((*STEP_KEYS, kind, *STEP_KINDS[kind]), ("at",))
+    fields = place.fields(step_keys(kind), ("at",))
     payload = _PAYLOADS[kind](fields, fields[kind])
     at = _offset(fields["at"]) if "at" in fields else None
     timing = _timing(place, fields)
@@ -204,6 +212,10 @@ def _drops(_: Fields, subject: Place) -> Payload | None:
     return None if number is None else Drops(dropped_events=number)
 
 
+def _operation(_: Fields, subject: Place) -> Payload | None:
+    return cast(Operation | None, subject.choice(get_args(Operation)))
+
+
 _PAYLOADS: dict[str, Callable[[Fields, Place], Payload | None]] = {
     "connect": _out,
     "accept": _in,
@@ -211,6 +223,7 @@ _PAYLOADS: dict[str, Callable[[Fields, Place], Payload | None]] = {
     "process": _process,
     "local_users": _local_users,
     "dropped_events": _drops,
+    "hub": _operation,
 }
 
 

@@ -1,4 +1,4 @@
-"""Messages on a time axis through the real engine: what the tests of a groups file run on."""
+"""Messages and operations on a time axis through the real engine: what the tests of a groups file run on."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,6 +7,7 @@ from fencepost.engine.book import AlertBook
 from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.event import SecurityMessage
+from fencepost.model.identity import Operation
 from fencepost.model.outcome import Outcome
 from fencepost.model.rule import SecurityGroup
 
@@ -15,14 +16,14 @@ def alerts_of(
     groups: Iterable[SecurityGroup],
     device_id: str,
     group: str | None,
-    messages: Iterable[tuple[datetime, SecurityMessage]],
+    happenings: Iterable[tuple[datetime, SecurityMessage | Operation]],
     ends_at: datetime | None,
 ) -> list[Alert]:
     """
-    Return the alerts that a device's messages, in the order of their arrival, lead to.
+    Return the alerts that come of a device's messages and of what the gateway sees, in the order of arrival.
 
-    `group` puts the device into a group; without it, its id decides. Behind the last message the clock
-    moves on to `ends_at`. An alert that another one has taken over is none.
+    `group` puts the device, which is registered, into a group; without it, its id decides. Behind the last of
+    all the clock moves on to `ends_at`. An alert that another one has taken over is none.
     """
     detector, book = Detector(groups), AlertBook()
 
@@ -31,12 +32,15 @@ def alerts_of(
             book.apply(outcome)
 
     now = None
-    for received_at, message in messages:
-        if now is None and group is not None:
+    for received_at, said in happenings:
+        if now is None:
             take(detector.assign(device_id, group, received_at))
         now = received_at
         take(detector.tick(now))
-        take(detector.receive(device_id, message, now))
+        if isinstance(said, SecurityMessage):
+            take(detector.receive(device_id, said, now))
+        else:
+            take(detector.operate(device_id, said, now))
     end = max((moment for moment in (now, ends_at) if moment is not None), default=None)
     if end is not None:
         take(detector.tick(end))

@@ -1,6 +1,7 @@
 """A client that speaks AMQP as the SDKs of Azure do, with the library on its side of the connection."""
 
 import asyncio
+import socket
 import ssl
 import struct
 from collections import deque
@@ -16,11 +17,16 @@ from proton import Delivery, Endpoint, Event
 from tests.gateway.clients.certificates import Shown
 from tests.gateway.rig import HOST, SOON, Rig, rig
 
+from fencepost.gateway.amqp import amqp_protocol
 from fencepost.gateway.amqp.message import AmqpMessage, read_message
 from fencepost.gateway.amqp.sasl import SASL_HEADER
 from fencepost.gateway.credentials import resource_of
 from fencepost.model.identity import IdentityKey
 from fencepost.model.rule import SecurityGroup
+from fencepost.net.entrance import Admission
+from fencepost.net.listener import TlsListener
+from fencepost.net.tls import server_context
+from fencepost.net.traffic import Traffic
 
 SAS = "servicebus.windows.net:sastoken"
 
@@ -87,10 +93,32 @@ class Client:
         async with asyncio.timeout(SOON):
             return await self._reader.readexactly(size)
 
+    async def skip_sasl(self) -> None:
+        """Read what the server says of SASL, which is to be a success."""
+        assert await self._exactly(8) == SASL_HEADER
+        await self._frame()
+        assert (await self._frame())[-1] == 0
+
+    async def is_gone(self) -> None:
+        """Wait until the server has hung up."""
+        async with asyncio.timeout(SOON):
+            with suppress(ConnectionError):
+                while await self._reader.read(1 << 16):
+                    pass
+
     async def open(self) -> None:
-        self._reading = asyncio.create_task(self._read())
+        self.begin()
+        await self.listen()
+
+    def begin(self) -> None:
+        """Say that there is to be a connection, and a session."""
         self.connection.open()
         self.session = self.new_session()
+        self.flush()
+
+    async def listen(self) -> None:
+        """Hear that there is a connection, and a session."""
+        self._reading = asyncio.create_task(self._read())
         await self.until(lambda: not self.session.state & Endpoint.REMOTE_UNINIT)
 
     async def _read(self) -> None:
@@ -262,6 +290,13 @@ class Client:
         assert answer.properties.correlation_id == number
         return answer.application["status-code"], answer.application["status-description"]
 
+    def reset(self) -> None:
+        """Go without a word."""
+        connection = self.writer.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.writer.transport.abort()
+
     def close(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
@@ -269,24 +304,39 @@ class Client:
 
 
 class Hub:
-    """A front door that speaks AMQP, and clients that end with it."""
+    """A front door, a listener of AMQP, and clients that end with it."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.gateway = rig.gateway
         self.clients: list[Client] = []
+        self.traffic = Traffic()
+        http, devices = rig.settings.http, rig.settings.gateway.device_ca_file
+        authorities = devices if devices is not None and devices.exists() else None
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._listener = TlsListener(
+            self._socket,
+            server_context(http.certificate, http.key, authorities),
+            lambda: amqp_protocol(self.gateway, self.traffic),
+            Admission(connections=1000),
+            self.traffic,
+        )
+        self._listener.open()
 
     async def stranger(self, certificate: Shown | None = None) -> Client:
         """Return a client that has said nothing yet."""
         context = ssl.create_default_context(cafile=str(self.rig.installation.ca_file))
         if certificate is not None:
             context.load_cert_chain(certificate.certificate_file, certificate.key_file)
-        listener = self.rig.sockets.of("amqp")
-        assert listener is not None
-        port = listener.getsockname()[1]
+        port = self._socket.getsockname()[1]
         streams = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
         self.clients.append(Client(*streams))
         return self.clients[-1]
+
+    async def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        await self._listener.close()
 
     async def client(self, *, certificate: Shown | None = None, sasl: bytes | None = None) -> Client:
         """Return a client whose connection is open, after SASL where a frame for it is given."""
@@ -310,10 +360,9 @@ def audience_of(key: IdentityKey) -> str:
 
 @asynccontextmanager
 async def hub(folder: Path, *groups: SecurityGroup, **settings: Any) -> AsyncIterator[Hub]:
-    async with rig(folder, *groups, amqp=True, **settings) as made:
+    async with rig(folder, *groups, **settings) as made:
         one = Hub(made)
         try:
             yield one
         finally:
-            for client in one.clients:
-                client.close()
+            await one.close()

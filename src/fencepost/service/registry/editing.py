@@ -14,7 +14,6 @@ from fencepost.service.commands import Outdated
 from fencepost.service.registry.drafts import Draft, TwinPatch, problems_of_draft
 from fencepost.service.registry.identities import audit_of, changed_identity, shown, shuts_out, there
 from fencepost.service.registry.ports import RegistryStore
-from fencepost.service.registry.sections import cleaned
 from fencepost.service.registry.twins import changed, tag_of, twin_of
 
 ANY = "*"
@@ -81,23 +80,24 @@ def _audit_of_twin(
     key: IdentityKey, patch: TwinPatch, actor: str, at: datetime, before: Registered, after: Registered
 ) -> AuditRecord:
     """Of what was merged the members that the patch names are shown, of what was replaced all."""
-    parts: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
     old, new = twin_of(before), twin_of(after)
-    if patch.tags is not None:
-        parts["tags"] = (old.tags, new.tags)
-    if patch.desired is not None:
-        parts["desired"] = (old.desired.values, new.desired.values)
-    named = {"tags": cleaned(patch.tags or {}), "desired": cleaned(patch.desired or {})}
-
-    def shown_part(part: str, which: int) -> dict[str, Any]:
-        values = parts[part][which]
-        return {name: value for name, value in values.items() if patch.replace or name in named[part]}
-
+    parts = [
+        (name, given, was, is_now)
+        for name, given, was, is_now in (
+            ("tags", patch.tags, old.tags, new.tags),
+            ("desired", patch.desired, old.desired.values, new.desired.values),
+        )
+        if given is not None
+    ]
     return audit_of(
         "replace twin" if patch.replace else "patch twin",
         key,
         actor,
         at,
-        before={part: shown_part(part, 0) for part in parts},
-        after={part: shown_part(part, 1) for part in parts},
+        before={name: was if patch.replace else _named(was, given) for name, given, was, _ in parts},
+        after={name: is_now if patch.replace else _named(is_now, given) for name, given, _, is_now in parts},
     )
+
+
+def _named(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}

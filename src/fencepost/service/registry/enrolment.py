@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from fencepost.model.errors import FencepostError, OperatorError
 from fencepost.model.identity import DEVICE_TAG, SECURITY_MODULE, Identity, IdentityKey
+from fencepost.model.record import AuditRecord
 from fencepost.model.registry import Registered, RegistryChange
 from fencepost.service.commands import Conflict, Missing
 from fencepost.service.registry.drafts import Draft, problems_of_draft
@@ -95,7 +96,7 @@ class _Batch:
     def __init__(self, store: RegistryStore, drafts: Iterable[Wanted]) -> None:
         device_ids = [*dict.fromkeys(draft.key.device_id for draft, _ in drafts)]
         self.put: dict[IdentityKey, Registered] = {}
-        self.audit: list[Any] = []
+        self.audit: list[AuditRecord] = []
         self._modules: dict[str, set[str | None]] = {}
         self._made: set[IdentityKey] = set()
         for identity in store.identities_of(device_ids):
