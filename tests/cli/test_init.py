@@ -32,6 +32,7 @@ def test_json_holds_all_that_a_client_needs(tmp_path: Path) -> None:
     made = init("--data", data, "--hostname", "Edge.example", "--hostname", "192.0.2.7")
     assert list(made) == [
         *("url", "ca_file", "data", "admin_token", "ingest_token", "metrics_token"),
+        *("iothub_connection_string", "id_scope", "enrollment_key"),
         *("subscription_id", "resource_group", "iothub_name", "workspace_id", "tenant_id", "location"),
         *("hostnames", "created"),
     ]
@@ -41,6 +42,12 @@ def test_json_holds_all_that_a_client_needs(tmp_path: Path) -> None:
     assert {name: made[f"{name}_token"] for name in tokens} == tokens
     identity = json.loads((data / "identity.json").read_bytes())
     assert {name: made[name] for name in identity} == identity
+    hub = json.loads((data / "hub.json").read_bytes())
+    assert (made["id_scope"], made["enrollment_key"]) == (hub["id_scope"], hub["enrollment"]["primary"])
+    assert made["iothub_connection_string"] == (
+        "HostName=edge.example:8443;SharedAccessKeyName=iothubowner;"
+        f"SharedAccessKey={hub['iothubowner']['primary']}"
+    )
     assert {"edge.example", "192.0.2.7", "localhost"} <= set(made["hostnames"])
     assert "tls/server.pem" in made["created"]
 
@@ -82,6 +89,25 @@ def test_the_url_has_the_port_and_the_scheme_of_the_settings(
     assert init("--data", tmp_path)["url"] == "https://localhost:1443"
 
 
+@pytest.mark.parametrize(
+    ("port", "hostnames", "named"),
+    [
+        (443, ("hub.example",), "hub.example"),
+        (8443, (), "localhost:8443"),
+        (443, ("2001:DB8::7",), "[2001:db8::7]"),
+        (4430, (), "localhost:4430"),
+    ],
+)
+def test_the_connection_string_names_the_port_unless_it_is_the_usual_one(
+    tmp_path: Path, port: int, hostnames: tuple[str, ...], named: str
+) -> None:
+    init("--data", tmp_path)
+    (tmp_path / "fencepost.toml").write_text(f"[http]\nport = {port}\n")
+    options = [word for name in hostnames for word in ("--hostname", name)]
+    said = init("--data", tmp_path, *options)["iothub_connection_string"]
+    assert said.split(";")[0] == f"HostName={named}"
+
+
 def test_with_a_certificate_from_elsewhere_our_authority_verifies_nothing(tmp_path: Path) -> None:
     init("--data", tmp_path)
     (tmp_path / "fencepost.toml").write_text('[http]\ncertificate = "own.pem"\nkey = "own.key"\n')
@@ -101,6 +127,11 @@ def test_text_says_what_was_made_what_to_trust_and_what_comes_next_but_no_secret
         assert str(data / "tokens.json") in result.stdout
         assert result.stdout.endswith(f"Next:\n  fencepost serve --data '{data}'\n")
         assert not any(secret in result.stdout for secret in SECRETS)
+        hub = json.loads((data / "hub.json").read_bytes())
+        assert f"id scope {hub['id_scope']}; connection string and enrollment key: " in result.stdout
+        keys = [key for pair in hub.values() if isinstance(pair, dict) for key in pair.values()]
+        assert len(keys) == 12
+        assert not any(key in result.stdout for key in keys)
     assert "made identity.json, tokens.json" in first.stdout
     assert "all is there" in second.stdout
     assert "restart" not in first.stdout + second.stdout

@@ -225,6 +225,37 @@ def test_every_body_comes_out_of_its_line_as_the_same_bytes(tmp_path: Path, body
     assert (b'"body":' in output) == (body not in ODD_BODIES)
 
 
+def test_what_the_gateway_saw_is_counted_and_printed(tmp_path: Path) -> None:
+    written(
+        tmp_path,
+        GatewayOpened(START),
+        Received("cam-1", START, connection("10.0.0.1"), "amqp"),
+        Operated("cam-1", START, "TwinUpdates"),
+        TwinServed("cam-1", {"ConnectionCreate": timedelta(hours=1, minutes=30)}, START),
+    )
+    (statistics,) = lines_of(run("journal", "stats", "--data", tmp_path, "--json"))
+    assert statistics["kinds"] == {"gateway": 1, "message": 1, "operation": 1, "twin": 1}
+    opened_line, message, operated, served = lines_of(run("journal", "replay", "--data", tmp_path, "--all"))
+    at = "2026-03-01T12:00:00Z"
+    assert opened_line["entry"] == {"type": "gateway", "at": at}
+    assert message["via"] == "amqp"
+    assert unwrap(json.dumps(message).encode()).device_id == "cam-1"
+    assert operated["entry"] == {
+        "type": "operation",
+        "device_id": "cam-1",
+        "at": at,
+        "operation": "TwinUpdates",
+    }
+    assert served["entry"] == {
+        "type": "twin",
+        "device_id": "cam-1",
+        "delays": {"ConnectionCreate": "PT5400S"},
+        "at": at,
+    }
+    only = lines_of(run("journal", "replay", "--data", tmp_path, "--all", "--device", "cam-1"))
+    assert [line["position"] for line in only] == [2, 3, 4]
+
+
 def test_all_entries_are_printed_on_demand(tmp_path: Path) -> None:
     written(tmp_path, *STORY)
     lines = lines_of(run("journal", "replay", "--data", tmp_path, "--all"))

@@ -107,6 +107,48 @@ def test_a_test_that_fails_says_why_and_the_others_still_run(tmp_path: Path) -> 
     ]
 
 
+HUB = """
+groups:
+  g:
+    rules:
+      - {type: MqttD2CMessagesNotInAllowedRange, min: 1, max: 5, window: PT10M}
+      - {type: UnauthorizedOperationsNotInAllowedRange, min: 0, max: 2, window: PT1H}
+      - {type: FailedLocalLoginsNotInAllowedRange, min: 1, max: 9, window: PT5M}
+tests:
+  - name: a device that falls silent is noticed the moment that the window is over
+    group: g
+    events: [{at: 0, hub: MqttD2CMessages}, {at: PT1M, hub: TwinUpdates}]
+    until: PT10M
+    expect: [{type: MqttD2CMessagesNotInAllowedRange, count: 0, state: Active}]
+  - name: what the agent says is no message that the gateway saw
+    group: g
+    events: [{at: 0, login: root, result: Fail}, {at: PT1M, login: root, result: Fail, repeat: 8}]
+    expect: []
+  - name: six in ten minutes are too many, and so are three strangers
+    group: g
+    events:
+      - {at: 0, hub: MqttD2CMessages, repeat: 6, every: PT1M}
+      - {at: PT5M, hub: UnauthorizedOperations, repeat: 3}
+    expect:
+      - {type: MqttD2CMessagesNotInAllowedRange, count: 6}
+      - {type: UnauthorizedOperationsNotInAllowedRange, count: 3}
+"""
+
+
+def test_what_the_gateway_sees_is_played_too(tmp_path: Path) -> None:
+    result = run("rules", "test", save(tmp_path, HUB))
+    assert "3 of 3 tests passed" in result.stdout
+    assert result.exit_code == 0
+
+
+def test_what_the_gateway_sees_is_not_explained_from_messages(tmp_path: Path) -> None:
+    groups = save(tmp_path, HUB.replace("  g:", "  default:").replace("group: g", "group: default"))
+    rule = "MqttD2CMessagesNotInAllowedRange"
+    result = run("rules", "explain", "--groups", groups, "--device", "cam-0001", "--rule", rule, MESSAGES)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{rule} counts what the gateway sees and no message tells" in result.stderr
+
+
 def test_a_bad_file_goes_before_a_failing_test_and_a_file_without_tests_says_so(tmp_path: Path) -> None:
     failing, bad = save(tmp_path, FAILING), save(tmp_path, "groups: 1", "bad.yaml")
     bare = save(tmp_path, "groups: {g: {rules: []}}", "bare.yaml")
@@ -192,6 +234,7 @@ def test_explain_says_what_the_rule_does_not_watch(tmp_path: Path) -> None:
         ("cam-0001", "Nope", "unknown rule type 'Nope'"),
         ("cam-0001", "LocalUserDenied", "is not judged in the group 'cameras'"),
         ("stray", "FileUploadsNotInAllowedRange", "is not judged in the group 'default'"),
+        ("stray", "TwinUpdatesNotInAllowedRange", "is not judged in the group 'default'"),
     ],
 )
 def test_explain_refuses_a_rule_that_does_not_judge_the_device(device: str, rule: str, reason: str) -> None:

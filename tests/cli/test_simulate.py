@@ -15,7 +15,6 @@ from tests.client.loopback import TOKEN, FastClock, Loopback
 from typer.testing import Result
 
 from fencepost.cli import simulate_live
-from fencepost.cli.data import prepared
 from fencepost.simulation.live import LivePlan
 from fencepost.simulation.run import run_live
 from fencepost.simulation.watch import Watch
@@ -129,26 +128,16 @@ def test_the_outcome_of_a_live_fleet_is_json_for_programs(service: Loopback) -> 
     assert service.bodies == {}
 
 
-def test_token_and_authority_come_from_a_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The usual one, too, if it is here and no token is named."""
-    installation = prepared(tmp_path / "fencepost-data")
-    monkeypatch.chdir(tmp_path)
-    for data in (tmp_path / "fencepost-data", None):
-        access = access_of("https://localhost", None, None, data)
-        assert access.token == installation.tokens.admin
-        assert access.ca is not None
-        assert access.ca.resolve() == installation.ca_file
-    stated = access_of("https://localhost", TOKEN, Path("ca.pem"), tmp_path / "fencepost-data")
-    assert (stated.token, stated.ca) == (TOKEN, Path("ca.pem"))
-    assert access_of("https://localhost", TOKEN, None, None).ca is None
-
-
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ((), "--out, --to: say either where to write files, or which service to send to"),
         (("--out", "f", "--to", "https://localhost"), "--out, --to: say either"),
-        (("--out", "f", "--rate", "1"), "--rate and --keep-groups go with --to"),
+        (("--out", "f", "--rate", "1"), "--rate, --keep-groups and the ways to send go with --to"),
+        (("--out", "f", "--mqtt"), "--rate, --keep-groups and the ways to send go with --to"),
+        (("--to", "https://localhost", "--mqtt", "--amqp"), "--mqtt, --amqp: choose one"),
+        (("--to", "https://localhost", "--https", "--device-port", "1"), "they go with --mqtt or --amqp"),
+        (("--to", "https://localhost", "--connections", "9"), "they go with --mqtt or --amqp"),
         (("--to", "https://localhost", "--force"), "--force goes with --out"),
         (("--to", "https://localhost"), "--token TOKEN is missing"),
         (("--to", "https://localhost", "--token", "x", "--rate", "0"), "rate: 50 devices send between"),

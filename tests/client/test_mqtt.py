@@ -11,7 +11,7 @@ from tests.client.loopback import certificates
 from fencepost.client.endpoint import Endpoint
 from fencepost.client.mqtt import MqttClient
 from fencepost.client.mqtt_link import Login
-from fencepost.model.errors import OperatorError
+from fencepost.model.errors import DeviceError, OperatorError
 from fencepost.wire.mqtt import writing
 from fencepost.wire.mqtt.packets import Connect, Disconnect, Packet, Pingreq, Publish
 from fencepost.wire.mqtt.reading import PacketReader
@@ -54,7 +54,7 @@ class Broker:
                 for packet in reading.feed(data):
                     packets.append(packet)
                     self._answer(self, packet, writer)
-        except ConnectionError:
+        except (ConnectionError, DeviceError):
             pass
         finally:
             writer.transport.abort()

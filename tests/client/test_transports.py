@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -167,17 +167,6 @@ def test_a_connection_that_the_service_ends_is_made_again(served: Served, way: P
 
     asyncio.run(go())
     assert served.device(device_id)["messages"] == 2
-
-
-@needs_amqp
-def test_where_no_amqp_is_nobody_listens(served: Served) -> None:
-    async def go() -> None:
-        async with served.opened(Door("amqp", 1), "cam-1") as (transport, _, _):
-            sending = transport.send("cam-1", legacy("cam-1"))
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(sending, timedelta(seconds=0.3).total_seconds())
-
-    asyncio.run(go())
 
 
 def test_without_the_extra_amqp_says_what_to_install(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

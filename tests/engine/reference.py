@@ -242,13 +242,13 @@ class _Device:
         return max(begun, min([j.at for j in judged_events(message, received_at, 0)], default=received_at))
 
     def _first_window_of_hub(self, rule: Rule) -> int | None:
-        # It says: 'b is the first message that the gateway saw pass, in whichever direction, or before it the first
-        # operation of the very kind.'
+        # It says: 'When the gateway met the device (the first message that it saw pass, in whichever direction), or
+        # before that with the first operation of the very kind'.
         begun = [at for name, at in self.operations if name.endswith("Messages") or name == rule.row.event]
         return min(begun, default=None)
 
     def _watermark(self, rule: Rule) -> int:
-        # It says: 'Nothing can be late: the watermark is the receive time, or the clock.'
+        # It says: 'Nothing can be late: the watermark is the receive time, or the clock'.
         if rule.row.subject == "hub" or not self.messages:
             return self.clock
         # It says: 'The greater of: the latest time of that event in a wholly processed message (events with a wrong
@@ -349,7 +349,7 @@ class Range:
     ) -> None:
         self.rule = rule
         self.window = length(rule.window)
-        # It says: 'Operations: each of the kind that the rule counts, at our own receive time.'
+        # It says: 'Each of the kind that the rule counts, at our own receive time'.
         seen = [Point(at, key) for key, (name, at) in enumerate(operations) if name == rule.row.event]
         self.points = points_of(rule, events) + seen
         self.spans = spans_of(rule, events)

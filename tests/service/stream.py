@@ -16,14 +16,18 @@ from fencepost.model.entry import (
     AlertActed,
     DeviceAssigned,
     Entry,
+    GatewayOpened,
     GroupDeleted,
     GroupPut,
+    Operated,
     Received,
     Ticked,
     TurnedAway,
+    TwinServed,
 )
+from fencepost.model.identity import Channel
 from fencepost.model.record import Tally
-from fencepost.model.rule import AllowlistRule, SecurityGroup
+from fencepost.model.rule import AllowlistRule, SecurityGroup, TimeWindowRule
 from fencepost.service.patience import Patience
 from fencepost.service.processor import Processor
 from fencepost.simulation.fleet import Fleet
@@ -31,11 +35,14 @@ from fencepost.simulation.groups import groups_text
 from fencepost.store.control import ControlStore
 
 
+WAYS: tuple[Channel | None, ...] = ("mqtt", "mqtt", None, "https", "amqp")
+
+
 @cache
 def entries(devices: int = 20, seed: int = 3) -> tuple[Entry, ...]:
-    """Return an hour of a fleet with incidents: messages, ticks, edits, moves, actions, and faults of devices."""
+    """Return an hour of a fleet with incidents: all kinds of entries, among them faults of devices."""
     fleet = Fleet(devices, seed=seed, incidents=0.2)
-    groups = parse_groups(groups_text().decode(), "groups.yaml").groups
+    groups = tuple(map(_with_hub_rules, parse_groups(groups_text().decode(), "groups.yaml").groups))
     said: list[Entry] = [GroupPut(group, fleet.start, "me") for group in groups]
     said.append(DeviceAssigned("cam-0001", "gateways", fleet.start, "me"))
     clock = fleet.start
@@ -44,10 +51,38 @@ def entries(devices: int = 20, seed: int = 3) -> tuple[Entry, ...]:
             clock += timedelta(minutes=1)
             said.append(Ticked(clock))
         body = delivery.body if number % 17 else delivery.body[:-40]
-        said.append(Received(delivery.device_id, delivery.received_at, body))
+        via = WAYS[number % len(WAYS)]
+        said.append(Received(delivery.device_id, delivery.received_at, body, via))
         said += _others(number, delivery.received_at, groups)
+        said += _seen(number, delivery.device_id, delivery.received_at)
     said.append(Ticked(clock + timedelta(hours=10)))
     return tuple(said)
+
+
+def _with_hub_rules(group: SecurityGroup) -> SecurityGroup:
+    """Return a group that also says what its devices may do at the gateway."""
+    window = timedelta(minutes=10)
+    hub = (
+        TimeWindowRule(type="MqttD2CMessagesNotInAllowedRange", min=1, max=6, window=window),
+        TimeWindowRule(type="UnauthorizedOperationsNotInAllowedRange", min=0, max=2, window=window),
+    )
+    return structs.replace(group, rules=(*group.rules, *hub))
+
+
+def _seen(number: int, device_id: str, at: datetime) -> Iterator[Entry]:
+    """What the gateway sees beside messages: telemetry, strangers also at devices that there are not, twins."""
+    match number % 7:
+        case 1:
+            yield Operated(device_id, at, "MqttD2CMessages")
+        case 2:
+            yield Operated("cam-0001", at, "UnauthorizedOperations")
+            yield Operated("nobody", at, "UnauthorizedOperations")
+        case 3:
+            yield TwinServed(device_id, {"ConnectionCreate": timedelta(minutes=30 * (1 + number % 3))}, at)
+        case 4 if number % 2:
+            yield Operated(device_id, at, "TwinUpdates")
+    if number == 100:
+        yield GatewayOpened(at)
 
 
 def _others(number: int, at: datetime, groups: Sequence[SecurityGroup]) -> Iterator[Entry]:

@@ -2,15 +2,18 @@
 
 import tempfile
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from threading import Event
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack
 from tests.service.stream import Bench, Result, entries
 
-from fencepost.model.entry import Entry
+from fencepost.model.entry import Entry, Received
 from fencepost.service.patience import Patience
 from fencepost.service.processor import Processor
 from fencepost.service.recovery import mark_of, recover
@@ -30,6 +33,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return result
 
 
+def test_a_mark_is_that_of_older_versions_where_they_could_have_written_the_entry() -> None:
+    """Or their snapshots would be of no use after an update."""
+    old = msgpack.encode(["message", "cam-1", NOW, b"{}"])
+    assert mark_of(Received("cam-1", NOW, b"{}")) == blake2b(old, digest_size=16).digest()
+    marks = {mark_of(Received("cam-1", NOW, b"{}", via)) for via in (None, "mqtt", "amqp")}
+    assert len(marks) == 3
+
+
 def journal_of(folder: Path, said: tuple[Entry, ...]) -> Journal:
     journal = Journal.open(folder / "journal", clock=lambda: NOW)
     for first in range(0, len(said), 50):
@@ -44,8 +55,10 @@ def snapshot_of(processor: Processor) -> Snapshot:
 def test_the_stream_has_everything_in_it(undisturbed: Result) -> None:
     """What the comparisons below stand on: alerts of all states, tallies, quarantine, audit, history."""
     assert {alert.state for alert in undisturbed.alerts} >= {"Active", "Resolved"}
-    assert len({alert.rule_type for alert in undisturbed.alerts}) == 5
-    assert {tally.kind for tally in undisturbed.tallies} >= {"rejected", "incomplete"}
+    assert len({alert.rule_type for alert in undisturbed.alerts}) == 7
+    assert {alert.data_source for alert in undisturbed.alerts} == {"legacy", "threadx", "hub"}
+    assert {tally.kind for tally in undisturbed.tallies} >= {"rejected", "incomplete", "telemetry"}
+    assert {type(entry) for entry in entries()} == set(get_args(Entry))
     assert undisturbed.quarantined
     assert {record.action for record in undisturbed.audit} >= {"put", "delete"}
     assert any(

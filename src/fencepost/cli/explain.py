@@ -68,16 +68,17 @@ def explain(
 def _rule_of(group: SecurityGroup, rule_type: str, device: str) -> Rule:
     if rule_type not in CATALOG:
         raise OperatorError([Problem("--rule", f"unknown rule type {rule_type!r}")])
-    if CATALOG[rule_type].subject == "hub":
-        reason = (
-            f"{rule_type} counts what the gateway sees, and no message says that: its alerts name each one"
-        )
-        raise OperatorError([Problem("--rule", reason)])
-    known = [rule.type for rule in group.rules if rule.enabled and rule.row.subject != "hub"]
-    found = next((rule for rule in group.rules if rule.type == rule_type and rule.type in known), None)
+    enabled = [rule for rule in group.rules if rule.enabled]
+    found = next((rule for rule in enabled if rule.type == rule_type), None)
     if found is None:
+        known = [rule.type for rule in enabled if rule.row.subject != "hub"]
         has = f"it has {', '.join(known)}" if known else "it has no rules"
         reason = f"{rule_type} is not judged in the group {group.name!r} of the device {device!r}: {has}"
+        raise OperatorError([Problem("--rule", reason)])
+    if found.row.subject == "hub":
+        reason = (
+            f"{rule_type} counts what the gateway sees and no message tells: look at its alerts' evidence"
+        )
         raise OperatorError([Problem("--rule", reason)])
     return found
 

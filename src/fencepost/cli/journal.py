@@ -180,7 +180,8 @@ def replay(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="ID", help="Only of this device.")] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Print entries that are no messages as well: edits, ticks, actions.")
+        bool,
+        typer.Option("--all", help="Print entries that are no messages as well: operations, edits, ticks."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -216,6 +217,8 @@ def line_of(position: int, entry: Entry) -> dict[str, Any]:
     if not isinstance(entry, Received):
         return {"position": position, "entry": {"type": _kind_of(entry), **structs.asdict(entry)}}
     head = {"position": position, "device_id": entry.device_id, "received_at": entry.received_at}
+    if entry.via is not None:
+        head["via"] = entry.via
     if _is_a_line_of_json(entry.body):
         return {**head, "body": Raw(entry.body)}
     return {**head, "body_base64": entry.body}

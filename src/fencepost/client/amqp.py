@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from fencepost.client import trouble
 from fencepost.client.amqp_link import AmqpLink, Rejected
-from fencepost.client.endpoint import CONNECTING, PATIENCE, Endpoint, Lost
+from fencepost.client.endpoint import CONNECTING, PATIENCE, Endpoint, Lost, refusal
 from fencepost.client.retry import pause
-from fencepost.model.errors import OperatorError
+from fencepost.model.errors import OperatorError, Problem
 
 INTERFACE = "iothub-interface-id"
 """The message annotation that marks a security message."""
@@ -98,7 +98,7 @@ class AmqpClient:
         except (OSError, Lost) as error:
             return error
         except Rejected as answer:
-            raise self._endpoint.refusal(self._address, str(answer)) from None
+            raise OperatorError([Problem(str(self._endpoint), f"a message is refused: {answer}")]) from None
         return None
 
     async def _connected(self) -> AmqpLink:
@@ -114,6 +114,9 @@ class AmqpClient:
             )
             try:
                 await link.put_token(claim.audience, claim.token)
+            except Rejected as answer:
+                await link.end()
+                raise refusal(str(where), claim.audience, str(answer)) from None
             except BaseException:
                 link.abort()
                 raise

@@ -20,6 +20,9 @@ SILENCE = 120.0
 _ANSWERS = "cbs-answers"
 _GRANTED = range(200, 300)
 
+Outcome = tuple[int, str]
+"""A state of `proton.Delivery`, and why."""
+
 
 class Rejected(Exception):  # noqa: N818 - an answer
     """What was sent is not taken; the text is the answer."""
@@ -45,7 +48,7 @@ class AmqpLink(asyncio.Protocol):
         self._ids = count(1)
         self._tags = count(1)
         self._asked: dict[str, asyncio.Future[int]] = {}
-        self._unsettled: dict[str, asyncio.Future[int]] = {}
+        self._unsettled: dict[str, asyncio.Future[Outcome]] = {}
         self._transport: asyncio.Transport | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()
@@ -79,17 +82,17 @@ class AmqpLink(asyncio.Protocol):
 
     async def send(self, address: str, message: proton.Message) -> None:
         """Return when a message is accepted; raises Rejected and Lost."""
-        outcome = await self._deliver(address, message)
+        outcome, reason = await self._deliver(address, message)
         if outcome == Delivery.REJECTED:
-            raise Rejected("the message is rejected")
+            raise Rejected(reason)
         if outcome != Delivery.ACCEPTED:
             raise Lost("the service is busy")
 
-    async def _deliver(self, address: str, message: proton.Message) -> int:
-        """Return what became of a message, as a state of `proton.Delivery`."""
+    async def _deliver(self, address: str, message: proton.Message) -> Outcome:
+        """Return what became of a message."""
         sender = await self._credited(address)
         tag = f"{next(self._tags)}"
-        settled: asyncio.Future[int] = self._loop.create_future()
+        settled: asyncio.Future[Outcome] = self._loop.create_future()
         self._unsettled[tag] = settled
         sender.delivery(tag)
         sender.stream(message.encode())
@@ -151,7 +154,8 @@ class AmqpLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._ticking is not None:
             self._ticking.cancel()
-        for future in (*self._asked.values(), *self._unsettled.values()):
+        waiting: list[asyncio.Future[Any]] = [*self._asked.values(), *self._unsettled.values()]
+        for future in waiting:
             if not future.done():
                 future.set_exception(Lost(self._why))
                 future.exception()  # nobody may wait for it any more
@@ -192,7 +196,11 @@ class AmqpLink(asyncio.Protocol):
         elif delivery.remote_state or delivery.settled:
             settled = self._unsettled.get(delivery.tag)
             if settled is not None and not settled.done():
-                settled.set_result(int(delivery.remote_state))
+                condition = delivery.remote.condition
+                reason = (
+                    condition.description or condition.name if condition is not None else "no reason given"
+                )
+                settled.set_result((int(delivery.remote_state), reason))
             delivery.settle()
 
     def _on_answer(self, link: proton.Receiver, delivery: proton.Delivery) -> None:

@@ -23,10 +23,6 @@ class Endpoint(Struct, frozen=True):
     def __str__(self) -> str:
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
-    def refusal(self, who: str, answer: str) -> OperatorError:
-        """Return that a device is not let in; `answer` is how the protocol says so."""
-        return refusal(str(self), who, answer)
-
     def trouble(self, error: Exception) -> Problem:
         """Return why there is no connection, in one clear line."""
         if isinstance(error, Lost):

@@ -13,7 +13,7 @@ from random import random
 from msgspec import Struct
 
 from fencepost.client import trouble
-from fencepost.client.endpoint import CONNECTING, PATIENCE, Endpoint, Lost
+from fencepost.client.endpoint import CONNECTING, PATIENCE, Endpoint, Lost, refusal
 from fencepost.client.mqtt_link import Link, Login
 from fencepost.client.retry import pause
 from fencepost.model.errors import OperatorError, Problem
@@ -161,7 +161,7 @@ class MqttClient:
         await link.end()
         if code == SERVER_UNAVAILABLE:
             raise Lost("the service is busy")
-        raise where.refusal(login.client_id, f"CONNACK {code}")
+        raise refusal(str(where), login.client_id, f"CONNACK {code}")
 
     def _note(self, error: Exception) -> None:
         """Keep why there is no connection; what trying again does not mend is told to all that wait."""

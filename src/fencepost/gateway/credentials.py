@@ -85,6 +85,16 @@ class Credentials:
         assert identity is not None  # noqa: S101 - nobody has a certificate
         return Granted(identity, expires_at)
 
+    async def confirm(self, granted: Granted) -> None:
+        """
+        Raise Unauthorized where an identity, or its device, was changed while it was being let in.
+
+        To be called once it is among the sessions: whoever changes it from then on finds and closes it.
+        """
+        device, identity = await self._found(granted.identity.key)
+        if identity != granted.identity or device is None or device.status != "enabled":
+            raise Unauthorized("changed meanwhile")
+
     def by_policy(self, token: str, permission: Permission) -> str:
         """Return the name of the policy whose token a service shows; raises Unauthorized."""
         try:

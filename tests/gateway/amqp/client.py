@@ -67,12 +67,12 @@ class Client:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self.writer = reader, writer
-        self._transport = proton.Transport(proton.Transport.CLIENT)
+        self.transport = proton.Transport(proton.Transport.CLIENT)
         self._collector = proton.Collector()
         self.connection = proton.Connection()
         self.connection.collect(self._collector)
         self.connection.container, self.connection.hostname = "client", HOST
-        self._transport.bind(self.connection)
+        self.transport.bind(self.connection)
         self._news = asyncio.Event()
         self._inbox: dict[Any, deque[tuple[Delivery, AmqpMessage]]] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -123,8 +123,8 @@ class Client:
 
     async def _read(self) -> None:
         while data := await self._reader.read(1 << 16):
-            while data and (room := self._transport.capacity()) > 0:
-                self._transport.push(data[:room])
+            while data and (room := self.transport.capacity()) > 0:
+                self.transport.push(data[:room])
                 data = data[room:]
             self._react()
             self.flush()
@@ -146,9 +146,9 @@ class Client:
 
     def flush(self) -> None:
         self._react()
-        while (size := self._transport.pending()) > 0:
-            self.writer.write(self._transport.peek(size))
-            self._transport.pop(size)
+        while (size := self.transport.pending()) > 0:
+            self.writer.write(self.transport.peek(size))
+            self.transport.pop(size)
 
     async def until(self, done: Callable[[], object]) -> None:
         """Wait until something has come about; raises RefusedError where the server has closed instead."""
@@ -289,6 +289,12 @@ class Client:
         answer = await self.next(receiver)
         assert answer.properties.correlation_id == number
         return answer.application["status-code"], answer.application["status-description"]
+
+    def stop_reading(self) -> None:
+        """Read nothing more; what was heard until now counts."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     def reset(self) -> None:
         """Go without a word."""

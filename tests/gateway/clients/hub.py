@@ -105,10 +105,16 @@ class Hub:
         twin: dict[str, Any] = answer.raise_for_status().json()
         return twin
 
-    def invoke(self, device_id: str, name: str, payload: Any) -> dict[str, Any]:
-        """Call a method of a device and return `status` and `payload` of its answer."""
+    def invoked(self, device_id: str, name: str, payload: Any) -> dict[str, Any] | None:
+        """
+        Call a method of a device and return `status` and `payload` of its answer.
+
+        None where it does not listen yet: some SDKs do not tell when they do.
+        """
         call = {"methodName": name, "payload": payload, "responseTimeoutInSeconds": 10}
         answer = self.rest.post(f"/twins/{device_id}/methods", json=call)
+        if answer.status_code == httpx2.codes.NOT_FOUND:
+            return None
         result: dict[str, Any] = answer.raise_for_status().json()
         return result
 

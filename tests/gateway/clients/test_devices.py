@@ -68,7 +68,7 @@ def test_a_method_is_called_and_answered(hub: Hub, clients: Clients, reachable: 
     client.do("connect")
     client.do("watch method", name="reboot", status=202)
     payload = {"delay": 5, "why": "naïve ☃"}
-    answer = until(lambda: _invoked(hub, device.device_id, payload))
+    answer = until(lambda: hub.invoked(device.device_id, "reboot", payload))
     assert answer["status"] == 202
     assert answer["payload"] == {"echo": payload}
     assert client.event("method")["payload"] == payload
@@ -116,16 +116,6 @@ def test_a_batch_of_https_is_taken_whole(hub: Hub, clients: Clients) -> None:
     client = clients.device(Flavour("node", "http"), device)
     client.do("send batch", bodies=["one", "two", "drei ☃"])
     client.do("close")
-
-
-def _invoked(hub: Hub, device_id: str, payload: object) -> dict[str, object] | None:
-    """Call the method; None while the client has not subscribed yet, of which some SDKs do not tell."""
-    call = {"methodName": "reboot", "payload": payload, "responseTimeoutInSeconds": 10}
-    answer = hub.rest.post(f"/twins/{device_id}/methods", json=call)
-    if answer.status_code == 404:
-        return None
-    result: dict[str, object] = answer.raise_for_status().json()
-    return result
 
 
 def _own(properties: dict[str, str]) -> dict[str, str]:

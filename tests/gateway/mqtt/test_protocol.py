@@ -577,3 +577,25 @@ def test_the_end_of_the_service_closes_all_connections(tmp_path: Path) -> None:
             assert await device.is_closed()
 
     run(work())
+
+
+def test_who_is_disabled_while_it_is_let_in_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with rig(tmp_path) as one:
+            await one.add("cam-1")
+            token = await one.token(MODULE)
+            identity, by_token = await one.registry.identity(CAM), one.gateway.credentials.by_token
+
+            async def slowly(key: IdentityKey, shown: str) -> Any:
+                granted = await by_token(key, shown)
+                draft = Draft(key=CAM, authentication=identity.authentication, status="disabled")
+                await one.registry.update(draft, "tests")
+                return granted
+
+            monkeypatch.setattr(one.gateway.credentials, "by_token", slowly)
+            assert await answered(one, MODULE, token) == 5
+            assert one.gateway.sessions.count() == 0
+
+    run(work())

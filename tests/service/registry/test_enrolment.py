@@ -112,13 +112,13 @@ def test_a_large_fleet_comes_in_few_transactions(tmp_path: Path, url: str) -> No
 def test_an_import_that_breaks_off_may_be_begun_again(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assignments, "PATIENCE", 0.5)
-
     async def story(made: World) -> None:
         drafts = [(draft(f"cam-{number:04}"), None) for number in range(1200)]
         made.store.writes_left = 3
-        with pytest.raises(StoreUnavailable):
-            await made.registry.create_many(drafts, "ann")
+        with monkeypatch.context() as patch:
+            patch.setattr(assignments, "PATIENCE", 0.5)
+            with pytest.raises(StoreUnavailable):
+                await made.registry.create_many(drafts, "ann")
         made.store.writes_left = None
         done = (await made.registry.counts()).total
         assert 0 < done < 1200

@@ -26,14 +26,16 @@ HELD = 1 << 20
 """Bytes of whole messages that wait for the journal before nothing more is read."""
 UNFINISHED = 16 << 20
 """Bytes of messages of which the end has not come yet; a peer that sends more means no good."""
-UNSENT = 1 << 20
-"""Bytes of one session that the peer does not take before its links are ended."""
+UNSENT = 8 << 20
+"""Bytes of one session that the peer has not taken; with more its links are ended."""
 CLOGGED = 30.0
 """Seconds that a peer may leave unread what was written to it."""
 BETWEEN_TICKS = 0.1
 NAME = "fencepost"
 
 _UNINITIALISED = Endpoint.LOCAL_UNINIT
+_SILENT = "amqp:resource-limit-exceeded"
+"""What the library calls a peer that has been silent for too long."""
 
 
 class LinkEnd(Protocol):
@@ -259,10 +261,15 @@ class Engine:
 
     def _on_transport_error(self, event: Any) -> None:
         condition = self._proton.condition
-        if condition is not None and condition.name == "amqp:resource-limit-exceeded":
-            self._traffic.late += 1  # the name that the library has for silence
+        if condition is not None and condition.name == _SILENT:
+            self._traffic.late += 1
+            self._is_ending = True
         else:
-            self._traffic.malformed += 1
+            self._on_input_end(event)
+
+    def _on_input_end(self, event: Any) -> None:
+        """The library reads no more: what came is no AMQP."""
+        self._traffic.malformed += 1
         self._is_ending = True
 
     _HANDLERS: ClassVar[dict[Any, Callable[["Engine", Any], None]]] = {
@@ -276,6 +283,7 @@ class Engine:
         Event.LINK_FLOW: _on_flow,
         Event.DELIVERY: _on_delivery,
         Event.TRANSPORT_ERROR: _on_transport_error,
+        Event.TRANSPORT_TAIL_CLOSED: _on_input_end,
     }
 
     # links

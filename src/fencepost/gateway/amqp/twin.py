@@ -17,7 +17,7 @@ from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.links import Arrival, Incoming, Outgoing
 from fencepost.gateway.amqp.message import AmqpMessage, Properties, read_message, write_message
 from fencepost.gateway.amqp.work import WorkLine
-from fencepost.gateway.desired import served, whole_update
+from fencepost.gateway.desired import pushed, served
 from fencepost.gateway.gateway import Gateway
 from fencepost.model.errors import DeviceError, FencepostError, StoreUnavailable
 from fencepost.model.identity import IdentityKey
@@ -70,7 +70,7 @@ class TwinLinks:
 
     async def _push(self, patch: dict[str, Any]) -> None:
         try:
-            update = await whole_update(self._gateway, self._key, patch)
+            update = await pushed(self._gateway, self._key, patch)
         except FencepostError:
             if self._answers:
                 self._answers[-1].close("amqp:internal-error", "the twin cannot be read")

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from typing import Any, Protocol
 
-from fencepost.gateway.credentials import Unauthorized
+from fencepost.gateway.credentials import Granted, Unauthorized
 from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.link import Closing
 from fencepost.gateway.mqtt.opening import granted, identity_of, is_registration
@@ -230,10 +230,22 @@ class MqttProtocol(asyncio.Protocol):
             self._remembered.forget(key)
         remembered = None if connect.clean_session else self._remembered
         session = DeviceSession(self._gateway, self, key, remembered, connect.will)
-        self._gateway.sessions.enter(key, session)
+        await self._enter(session, proved)
+        if not self.is_open:
+            self._gateway.sessions.leave(key, session)
+            return
         self._begin(session, connect, is_resumed=session.is_resumed)
+        session.resume()
         if proved.expires_at is not None:
             self._expire_at(proved.expires_at)
+
+    async def _enter(self, session: DeviceSession, proved: Granted) -> None:
+        self._gateway.sessions.enter(session.key, session)
+        try:
+            await self._gateway.credentials.confirm(proved)
+        except FencepostError:
+            self._gateway.sessions.leave(session.key, session)
+            raise
 
     async def _open_registration(self, connect: Connect) -> None:
         session = await RegistrationSession.opened(self._gateway, self, connect)

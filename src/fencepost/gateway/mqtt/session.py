@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fencepost.gateway.desired import served, whole_update
+from fencepost.gateway.desired import pushed, served
 from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.delivery import Delivery
 from fencepost.gateway.mqtt.link import Closing, Link
@@ -81,14 +81,18 @@ class DeviceSession:
         self._tasks: set[asyncio.Task[None]] = set()
         if will is not None:
             self._telemetry(self._topic_of(will.topic))
-        if remembered is not None and (known := remembered.of(key)) is not None:
-            self._heard.add(CloudMessages)
-            self._delivery.subscribe(*known)
+        self._resumed = remembered.of(key) if remembered is not None else None
 
     @property
     def is_resumed(self) -> bool:
         """Whether a subscription of an earlier connection goes on."""
-        return CloudMessages in self._heard
+        return self._resumed is not None
+
+    def resume(self) -> None:
+        """Go on with what an earlier connection has left; to be called when the client has its CONNACK."""
+        if self._resumed is not None:
+            self._heard.add(CloudMessages)
+            self._delivery.subscribe(*self._resumed)
 
     # what the client sends
 
@@ -250,7 +254,7 @@ class DeviceSession:
             self._link.close("it does not read")  # it reads its twin again when it comes back
             return
         try:
-            body = await whole_update(self._gateway, self.key, patch)
+            body = await pushed(self._gateway, self.key, patch)
         except FencepostError:
             self._link.close("its twin cannot be read")
             return

@@ -111,10 +111,15 @@ class TwinBody(Struct, frozen=True):
 
 
 class ExchangedBody(IdentityBody, frozen=True, rename="camel"):
-    """One line of a bulk operation: an identity, its twin, and what to do with them."""
+    """
+    One line of a bulk operation: an identity, its twin, and what to do with them.
+
+    The ETag of an identity has two spellings, for a client that sends back what it has read.
+    """
 
     id: Text | None = None
     e_tag: Text | None = None
+    etag: Text | None = None
     twin_etag: Text | None = msgspec.field(default=None, name="twinETag")
     import_mode: Text | None = None
     tags: dict[str, Any] | None = None

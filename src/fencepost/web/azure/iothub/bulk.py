@@ -86,7 +86,7 @@ def _etag(line: ExchangedBody, mode: str) -> str | None:
     """Return the ETag that must still stand, None for any."""
     if not mode.endswith(IF_MATCH):
         return None
-    etag = line.twin_etag if mode.startswith("updatetwin") else line.e_tag
+    etag = line.twin_etag if mode.startswith("updatetwin") else line.e_tag or line.etag
     if not etag:
         raise HubError("ArgumentNull", f"importMode {line.import_mode} needs an ETag")
     return etag.strip('"')
