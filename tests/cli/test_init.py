@@ -214,5 +214,5 @@ def test_a_real_process_makes_it_with_any_umask(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
     assert json.loads(done.stdout)["data"] == str(tmp_path / "data")
     everything = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
-    assert len(everything) == 12
+    assert len(everything) == 13
     assert not any(stat.S_IMODE(path.stat().st_mode) & 0o077 for path in everything)

@@ -1,6 +1,7 @@
 """`fencepost journal` from the outside: check, measure, print, and judge again what was printed."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,17 @@ from tests.store.journal.material import START, filled, opened
 from typer.testing import CliRunner, Result
 
 from fencepost.cli import Commands, detect, journal
-from fencepost.model.entry import DeviceAssigned, Entry, GroupPut, Received, Ticked, TurnedAway
+from fencepost.model.entry import (
+    DeviceAssigned,
+    Entry,
+    GatewayOpened,
+    GroupPut,
+    Operated,
+    Received,
+    Ticked,
+    TurnedAway,
+    TwinServed,
+)
 from fencepost.model.rule import AllowlistRule, SecurityGroup
 from fencepost.sources.wrapper import unwrap
 from fencepost.store.journal.reading import JournalReader

@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from fencepost.model.catalog import AGENT_RULE_TYPES, CATALOG, Family, RuleType, Severity
-from fencepost.model.event import LegacyEvent, NetworkActivity, Source
+from fencepost.model.event import ARRIVALS, CONTACTS, LegacyEvent, NetworkActivity, Source
+from fencepost.model.identity import Channel, Operation
 
 HUB_RULE_TYPES = {
     f"{name}NotInAllowedRange"
@@ -60,7 +61,8 @@ def test_every_row_says_all_there_is_to_say(row: RuleType) -> None:
     assert row.family in get_args(Family)
     assert row.severity in get_args(Severity)
     assert set(row.sources) <= set(get_args(Source))
-    assert row.sources
+    assert bool(row.sources) is (row.event != "FileUploads")
+    assert bool(row.counted != "occurrences") is (row.family in ("timeWindow", "threshold"))
     assert row.alert_type == f"IoT_CA_{row.name}"
     assert CATALOG[row.name] is row
 
@@ -95,7 +97,18 @@ def test_the_five_agent_rules_and_the_fourteen_hub_rules_are_there() -> None:
     assert len(hub) == 14
     assert hub == HUB_RULE_TYPES
     assert all(CATALOG[name].severity == "Low" for name in (*AGENT_RULE_TYPES, *hub))
-    assert all(CATALOG[name].sources == ("hub",) for name in hub)
+    fed = {row.event for row in CATALOG.values() if row.sources == ("hub",)}
+    assert fed == {*get_args(Operation)}
+    assert {CATALOG[name].event for name in hub} - fed == {"FileUploads"}
+
+
+def test_each_channel_has_its_own_arrivals_and_every_message_is_a_contact() -> None:
+    """What a service or a stranger can do without the device is none."""
+    assert set(ARRIVALS) == set(get_args(Channel))
+    assert len(set(ARRIVALS.values())) == len(ARRIVALS)
+    assert {*ARRIVALS.values()} < CONTACTS
+    alone = {"DirectMethodInvokes", "QueuePurges", "TwinUpdates", "UnauthorizedOperations"}
+    assert {*get_args(Operation)} - CONTACTS == alone
 
 
 def test_every_allow_list_has_its_mirror() -> None:

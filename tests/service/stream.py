@@ -34,7 +34,6 @@ from fencepost.simulation.fleet import Fleet
 from fencepost.simulation.groups import groups_text
 from fencepost.store.control import ControlStore
 
-
 WAYS: tuple[Channel | None, ...] = ("mqtt", "mqtt", None, "https", "amqp")
 
 

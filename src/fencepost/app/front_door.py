@@ -119,7 +119,7 @@ class FrontDoor:
         """The usual file need not be there; one that was named must."""
         file = self._settings.gateway.device_ca_file
         usual = self._installation.folder / DEVICE_AUTHORITIES
-        return None if file == usual and not file.exists() else file
+        return None if file.resolve() == usual.resolve() and not file.exists() else file
 
     async def _is_own_token(self, key: IdentityKey, token: str) -> bool:
         try:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from fencepost.cli.output import printable
+from fencepost.cli.output import encoded, printable
 from fencepost.client.hub import PATIENCE, Hub, path_of
 from fencepost.client.hub_shapes import HubIdentity, HubTwin, Keys, Thumbprints, moment_of
 from fencepost.client.requests import Requests
@@ -23,6 +23,7 @@ _QUERIES = {
     "disabled": "SELECT * FROM devices WHERE status = 'disabled'",
 }
 _MISSING = 404
+_OF_THE_SERVICE = frozenset({"$metadata", "$version"})
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -203,9 +204,14 @@ def lines_of(found: Whole, *, keys: bool) -> Iterator[tuple[str, str]]:
         connected = "connected" if module.connection_state == "Connected" else "not connected"
         yield "module", f"{module.module_id}, {connected}"
         yield from _credentials_of(module, keys=keys)
-    for label, members in (("tags", found.twin.tags), ("desired", found.twin.properties.desired)):
-        if members:
-            yield label, msgspec.json.encode(members).decode()
+    properties = found.twin.properties
+    for label, members in (
+        ("tags", found.twin.tags),
+        ("desired", properties.desired),
+        ("reported", properties.reported),
+    ):
+        if own := {name: value for name, value in (members or {}).items() if name not in _OF_THE_SERVICE}:
+            yield label, encoded(own).decode()
 
 
 def _credentials_of(one: HubIdentity, *, keys: bool) -> Iterator[tuple[str, str]]:

@@ -137,8 +137,6 @@ class Credentials:
         host = host_of(signature.resource)
         if not self._hosts(host) or not covers(signature.resource, f"{host}/{resource_of(key)}"):
             raise ValueError("for something else")
-        if "/" not in signature.resource.strip("/"):
-            raise ValueError("for the whole hub, which takes a policy")
         if signature.expires_at <= self._clock().timestamp():
             raise ValueError("expired")
 

@@ -27,6 +27,7 @@ from fencepost.model.sas import covers, parse_sas
 FIRST_VERSION = "2016-11-14"
 ROOTS = frozenset({"devices", "twins", "statistics"})
 REGISTRATIONS = "registrations"
+_WORDS = (["devices"], ["devices", "modules"])
 _VERSION = re.compile(r"(\d{4}-\d{2}-\d{2})(-preview)?", re.ASCII)
 
 _log = logging.getLogger(__name__)
@@ -97,17 +98,10 @@ def named_in(token: str) -> IdentityKey | None:
         parsed = parse_sas(token)
     except ValueError:
         return None
-    match parsed.resource.strip("/").split("/")[1:]:
-        case [devices, device_id] if devices.lower() == "devices":
-            key = IdentityKey(device_id)
-        case [devices, device_id, modules, module_id] if (devices.lower(), modules.lower()) == (
-            "devices",
-            "modules",
-        ):
-            key = IdentityKey(device_id, module_id)
-        case _:
-            return None
-    return key if parsed.policy is None else None
+    parts = parsed.resource.strip("/").split("/")[1:]
+    if parsed.policy is not None or [part.lower() for part in parts[::2]] not in _WORDS or len(parts) % 2:
+        return None
+    return IdentityKey(*parts[1::2])
 
 
 def reaches(named: IdentityKey, wanted: IdentityKey) -> bool:

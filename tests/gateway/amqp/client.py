@@ -7,12 +7,12 @@ import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import proton
-from cproton_ffi import lib
 from proton import Delivery, Endpoint, Event
 from tests.gateway.clients.certificates import Shown
 from tests.gateway.rig import HOST, SOON, Rig, rig
@@ -21,6 +21,7 @@ from fencepost.gateway.amqp import amqp_protocol
 from fencepost.gateway.amqp.message import AmqpMessage, read_message
 from fencepost.gateway.amqp.sasl import SASL_HEADER
 from fencepost.gateway.credentials import resource_of
+from fencepost.model.errors import StoreUnavailable
 from fencepost.model.identity import IdentityKey
 from fencepost.model.rule import SecurityGroup
 from fencepost.net.entrance import Admission
@@ -133,8 +134,10 @@ class Client:
 
     def _react(self) -> None:
         while (event := self._collector.peek()) is not None:
-            if event.type == Event.DELIVERY and event.link.is_receiver and not event.delivery.partial:
-                self._take(event.link, event.delivery)
+            link: Any = event.link
+            delivery: Any = event.delivery
+            if event.type == Event.DELIVERY and link.is_receiver and not delivery.partial:
+                self._take(link, delivery)
             self._collector.pop()
         self._news.set()
 
@@ -147,7 +150,7 @@ class Client:
     def flush(self) -> None:
         self._react()
         while (size := self.transport.pending()) > 0:
-            self.writer.write(self.transport.peek(size))
+            self.writer.write(self.transport.peek(size) or b"")
             self.transport.pop(size)
 
     async def until(self, done: Callable[[], object]) -> None:
@@ -218,7 +221,11 @@ class Client:
 
     def has_news(self, delivery: Any, receiver: Any, order: list[str]) -> bool:
         """Take down in which order a request was settled and answered."""
-        found = [name for name, is_so in (("settled", delivery.settled), ("answered", self._inbox.get(receiver))) if is_so]
+        found = [
+            name
+            for name, is_so in (("settled", delivery.settled), ("answered", self._inbox.get(receiver)))
+            if is_so
+        ]
         new = [name for name in found if name not in order]
         order += new
         return bool(new)
@@ -247,6 +254,9 @@ class Client:
         delivery.settle()
         return str(condition.name) if state == Delivery.REJECTED and condition else state.name.lower()
 
+    async def has_credit(self, link: Any) -> None:
+        await self.until(lambda: link.credit > 0)
+
     async def send(self, link: Any, encoded: bytes) -> str:
         await self.until(lambda: link.credit > 0)
         return await self.outcome(self.post(link, encoded))
@@ -270,7 +280,7 @@ class Client:
     @staticmethod
     def tag_size(delivery: Any) -> int:
         """Return how many bytes a tag has; the library takes it for text."""
-        return int(lib.pn_delivery_tag(delivery._impl).size)
+        return int(import_module("cproton").lib.pn_delivery_tag(delivery._impl).size)
 
     async def hears_nothing(self, link: Any, seconds: float = 0.1) -> bool:
         await asyncio.sleep(seconds)
@@ -358,6 +368,20 @@ class Hub:
         for key in keys:
             assert await client.put_token(audience_of(key), await self.rig.token(key)) == (200, "OK")
         return client
+
+
+def replace(of: Any, name: str, method: Any) -> None:
+    """Put something else in place of a method of a part of the front door."""
+    setattr(of, name, method)
+
+
+def break_down(of: Any, name: str, error: Exception | None = None) -> None:
+    """Let a method of a part of the front door fail from now on; its store is away, if nothing else is said."""
+
+    async def broken(*_: Any) -> Any:
+        raise error or StoreUnavailable("away")
+
+    replace(of, name, broken)
 
 
 def audience_of(key: IdentityKey) -> str:

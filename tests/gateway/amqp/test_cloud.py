@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateway.amqp.client import Client, Hub, RefusedError, hub, plain, written
+from tests.gateway.amqp.client import Client, Hub, RefusedError, break_down, hub, plain, written
 from tests.gateway.amqp.test_cbs import policy_token
 from tests.gateway.rig import run
 
 from fencepost.gateway.amqp.connection import MOST_SERVICE_LINKS
-from fencepost.model.errors import StoreUnavailable
 
 DEVICEBOUND = "/devices/cam-1/messages/devicebound"
 
@@ -109,10 +108,7 @@ def test_a_store_that_is_away_is_told(tmp_path: Path) -> None:
         async with hub(tmp_path) as one:
             client, link = await service(one)
 
-            async def away(*_: Any) -> Any:
-                raise StoreUnavailable("away")
-
-            one.gateway.downlink.send = away  # type: ignore[method-assign]
+            break_down(one.gateway.downlink, "send")
             assert await client.send(link, written(b"x", address=DEVICEBOUND)) == "com.microsoft:timeout"
 
     run(work())

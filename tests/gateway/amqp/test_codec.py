@@ -1,6 +1,7 @@
 """Values of AMQP: what the library writes is read, and nothing that a stranger writes does harm."""
 
 import struct
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -16,14 +17,16 @@ SIMPLE = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(2**63), 2**63 - 1),
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=300),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=300),
     st.binary(max_size=300),
     st.uuids(),
     st.floats(allow_nan=False),
 )
 VALUES = st.recursive(
     SIMPLE,
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text("abc", max_size=5), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=5) | st.dictionaries(st.text("abc", max_size=5), inner, max_size=5)
+    ),
     max_leaves=20,
 )
 
@@ -147,8 +150,6 @@ def test_so_many_values_are_read_in_one_go_and_no_more() -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     reader = Reader(data)
-    try:
+    with suppress(DeviceError):
         while not reader.is_at_end:
             reader.read()
-    except DeviceError:
-        pass

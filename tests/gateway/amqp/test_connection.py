@@ -2,19 +2,17 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.gateway.amqp.client import RefusedError, audience_of, hub, written
+from tests.gateway.amqp.client import RefusedError, audience_of, break_down, hub, written
+from tests.gateway.amqp.test_cbs import policy_token
 from tests.gateway.clients.certificates import Authority, self_signed
 from tests.gateway.rig import run
-from tests.gateway.amqp.test_cbs import policy_token
 
 from fencepost.config.service import Gateway
 from fencepost.gateway.amqp import connection
 from fencepost.gateway.amqp.session import MOST_LINKS
 from fencepost.model.entry import Operated
-from fencepost.model.errors import StoreUnavailable
 from fencepost.model.identity import SECURITY_MODULE, Authentication, IdentityKey
 from fencepost.service.registry import Draft
 
@@ -229,11 +227,8 @@ def test_a_store_that_is_away_ends_the_link_with_a_condition_to_come_again(tmp_p
             await one.rig.add("cam-1")
             client = await one.signed_in(CAM)
 
-            async def away(*_: Any) -> Any:
-                raise StoreUnavailable("away")
-
-            one.gateway.registry.find = away  # type: ignore[method-assign]
-            with pytest.raises(RefusedError, match="com.microsoft:timeout"):
+            break_down(one.gateway.registry, "find")
+            with pytest.raises(RefusedError, match=r"com\.microsoft:timeout"):
                 await client.sender(EVENTS)
 
     run(work())

@@ -1,13 +1,12 @@
 """Cloud-to-device messages over AMQP."""
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from proton import Delivery
-from tests.gateway.amqp.client import Hub, RefusedError, hub
+from tests.gateway.amqp.client import Hub, RefusedError, hub, replace
 from tests.gateway.rig import now, run
 
 from fencepost.gateway.amqp.devicebound import UNDER_WAY
@@ -229,7 +228,7 @@ def test_a_store_that_was_away_is_asked_again(tmp_path: Path, monkeypatch: pytes
                     raise StoreUnavailable("away")
                 return await take(*args)
 
-            one.gateway.downlink.take = away  # type: ignore[method-assign]
+            replace(one.gateway.downlink, "take", away)
             client = await one.signed_in(CAM)
             assert (await client.next(await client.receiver(DEVICEBOUND))).body() == b"hello"
 

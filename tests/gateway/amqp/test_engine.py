@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateway.amqp.client import Client, Hub, RefusedError, hub, written
+from tests.gateway.amqp.client import Client, Hub, RefusedError, break_down, hub, written
 from tests.gateway.amqp.test_telemetry import full
 from tests.gateway.rig import run
 
@@ -170,7 +170,7 @@ def test_messages_without_an_end_are_held_to_a_bound(tmp_path: Path, monkeypatch
             monkeypatch.setattr(engine, "UNFINISHED", 250_000)
             for number in range(3):
                 link = await client.sender(EVENTS)
-                await client.until(lambda link=link: link.credit > 0)
+                await client.has_credit(link)
                 link.delivery(b"%d" % number)
                 link.stream(bytes(100_000))
                 client.flush()
@@ -257,11 +257,7 @@ def test_a_fault_of_ours_ends_the_connection_and_is_told(
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
         async with hub(tmp_path) as one:
             client = await device(one)
-
-            async def broken(*_: Any) -> None:
-                raise RuntimeError("a fault of ours")
-
-            one.gateway.uplink.send_all = broken  # type: ignore[method-assign]
+            break_down(one.gateway.uplink, "send_all", RuntimeError("a fault of ours"))
             link = await client.sender(EVENTS)
             await client.until(lambda: link.credit > 0)
             client.post(link, written(b"x"))

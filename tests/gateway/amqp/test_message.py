@@ -1,5 +1,6 @@
 """Messages: a stranger's are read with bounds, our own are what the SDKs can read."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -102,7 +103,5 @@ def test_what_is_no_message_is_refused(encoded: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    try:
+    with suppress(DeviceError):
         read_message(data).body()
-    except DeviceError:
-        pass

@@ -28,7 +28,10 @@ class Listening:
     async def at(cls, one: Hub, address: str = METHODS) -> "Listening":
         await one.rig.add("cam-1")
         client = await one.signed_in(CAM)
-        properties = {"com.microsoft:channel-correlation-id": "cam-1", "com.microsoft:api-version": "2016-11-14"}
+        properties = {
+            "com.microsoft:channel-correlation-id": "cam-1",
+            "com.microsoft:api-version": "2016-11-14",
+        }
         answers = await client.sender(address, properties=properties)
         calls = await client.receiver(address, properties=properties)
         session = one.gateway.sessions.of(CAM)

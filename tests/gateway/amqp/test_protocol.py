@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateway.amqp.client import Client, Hub, RefusedError, audience_of, hub, plain, sasl_init, written
+from tests.gateway.amqp.client import (
+    Client,
+    Hub,
+    RefusedError,
+    audience_of,
+    break_down,
+    hub,
+    plain,
+    replace,
+    sasl_init,
+    written,
+)
 from tests.gateway.clients.certificates import self_signed
 from tests.gateway.rig import run
 
@@ -16,7 +27,6 @@ from fencepost.gateway.amqp import protocol
 from fencepost.gateway.amqp.connection import DeviceConnection
 from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.sasl import AMQP_HEADER, AUTH, OK, SASL_HEADER, SYS_TEMP
-from fencepost.model.errors import StoreUnavailable
 from fencepost.model.identity import SECURITY_MODULE, Authentication, IdentityKey
 
 CAM = IdentityKey("cam-1")
@@ -87,10 +97,7 @@ def test_a_store_that_is_away_is_no_refusal(tmp_path: Path) -> None:
             await one.rig.add("cam-1")
             frame = plain("cam-1@sas.hub", await one.rig.token(CAM))
 
-            async def away(*_: Any) -> Any:
-                raise StoreUnavailable("away")
-
-            one.gateway.registry.find = away  # type: ignore[method-assign]
+            break_down(one.gateway.registry, "find")
             client = await one.stranger()
             assert await client.authenticate(frame) == SYS_TEMP
             await client.is_gone()
@@ -218,7 +225,7 @@ def test_nobody_fills_our_memory_while_a_password_is_checked(tmp_path: Path) -> 
             async def slow(*_: Any) -> Any:
                 await gate.wait()
 
-            one.gateway.registry.find = slow  # type: ignore[method-assign]
+            replace(one.gateway.registry, "find", slow)
             client = await one.stranger()
             client.writer.write(SASL_HEADER + plain("cam-1@sas.hub", "x"))
             client.writer.write(bytes(protocol.MOST_WAITING * 2))

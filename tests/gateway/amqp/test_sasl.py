@@ -1,6 +1,7 @@
 """SASL by its bytes."""
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -78,10 +79,8 @@ def test_anything_else_is_refused(frame: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_waited_for_or_refused(data: bytes) -> None:
-    try:
+    with suppress(DeviceError):
         Sasl().receive(data)
-    except DeviceError:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateway.amqp.client import Hub, hub, written
+from tests.gateway.amqp.client import Hub, hub, replace, written
 from tests.gateway.rig import run
 from tests.said import message, process
 
@@ -43,7 +43,7 @@ def full(one: Hub, times: int) -> list[int]:
             raise Busy("full", 0)
         await send_all(device_id, messages, channel)
 
-    one.gateway.uplink.send_all = busy  # type: ignore[method-assign]
+    replace(one.gateway.uplink, "send_all", busy)
     return asked
 
 
@@ -75,7 +75,7 @@ def test_nothing_is_accepted_while_the_journal_has_not_written_it(tmp_path: Path
                 await gate.wait()
                 return await append(items)
 
-            one.rig.commits.append = slow  # type: ignore[method-assign]
+            replace(one.rig.commits, "append", slow)
             await client.until(lambda: link.credit > 0)
             delivery = client.post(link, written(b"{}", annotations=SECURE))
             await asyncio.sleep(0.1)
@@ -288,7 +288,10 @@ def test_more_than_there_is_credit_for_ends_the_connection(tmp_path: Path) -> No
         (written(b"\0\x53 is how this begins"), [Message(b"\0\x53 is how this begins")]),
         (batch(written(b"a"), b"\0\x53\x75junk"), [Message(written(b"a") + b"\0\x53\x75junk")]),
         (batch(written(b"a")), [Message(b"a")]),
-        (batch(written(b"a", annotations=SECURE), written(b"b")), [Message(b"a", SECURITY_INTERFACE), Message(b"b")]),
+        (
+            batch(written(b"a", annotations=SECURE), written(b"b")),
+            [Message(b"a", SECURITY_INTERFACE), Message(b"b")],
+        ),
     ],
 )
 def test_only_whole_messages_within_a_message_are_a_batch(encoded: bytes, said: list[Message]) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.gateway.amqp.client import Client, Hub, RefusedError, hub, written
+from tests.gateway.amqp.client import Client, Hub, RefusedError, break_down, hub, written
 from tests.gateway.rig import run
 
 from fencepost.gateway.amqp.message import AmqpMessage
 from fencepost.gateway.amqp.twin import MOST_CHANGES
 from fencepost.model.entry import Operated, TwinServed
-from fencepost.model.errors import StoreUnavailable
 from fencepost.model.identity import SECURITY_MODULE, IdentityKey
 from fencepost.service.registry import TwinPatch
 from fencepost.wire.twin import SECTION
@@ -139,10 +138,7 @@ def test_a_store_that_is_away_is_answered_with_503(tmp_path: Path) -> None:
             await one.rig.add("cam-1")
             twin = await Twin.of(await one.signed_in(CAM))
 
-            async def away(*_: Any) -> int:
-                raise StoreUnavailable("away")
-
-            one.gateway.registry.report = away  # type: ignore[method-assign]
+            break_down(one.gateway.registry, "report")
             assert await twin.answer("PATCH", "/properties/reported", b"{}") == (503, None, None)
 
     run(work())

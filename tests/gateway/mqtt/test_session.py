@@ -234,7 +234,7 @@ def test_a_direct_method_is_called_and_answered(tmp_path: Path) -> None:
 
 
 async def send_down(one: Rig, body: bytes, device_id: str = "cam-1") -> None:
-    await one.gateway.downlink.send(device_id, body, {"message-id": "m1"}, {"why": "a b"}, None)
+    await one.gateway.downlink.send(device_id, body, {"message-id": "m1", "ack": "full"}, {"why": "a b"}, None)
 
 
 def test_cloud_messages_come_in_order_and_are_settled_by_their_puback(tmp_path: Path) -> None:
@@ -249,6 +249,7 @@ def test_cloud_messages_come_in_order_and_are_settled_by_their_puback(tmp_path: 
             assert first.topic.startswith("devices/cam-1/messages/devicebound/")
             assert "%24.mid=m1" in first.topic
             assert "why=a%20b" in first.topic
+            assert "iothub-ack=full" in first.topic
             await send_down(one, b"late")
             second = await device.next(Publish)
             assert second.payload == b"late"

@@ -1,4 +1,4 @@
-"""Who a device's HTTP request is from: it signs each with a token of its own (wire-formats of IoT Hub)."""
+"""Who a device's HTTP request is from: each is signed with a token of the identity's own."""
 
 from datetime import datetime
 from typing import Any

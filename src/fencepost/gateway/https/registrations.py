@@ -7,7 +7,7 @@ from litestar import Response, get, post, put
 from msgspec import Struct
 
 from fencepost.gateway.https.access import gateway_of, shared
-from fencepost.gateway.mqtt.provisioning import answer_of
+from fencepost.gateway.registrations import answer_of
 from fencepost.model.hub_error import HubError
 from fencepost.net.hub_http import AnyRequest, Id, read_body
 from fencepost.service.policies import NotAllowed
@@ -28,7 +28,7 @@ async def register(request: AnyRequest, id_scope: Id, registration_id: Id) -> Re
     return _answered(await _registered(request, id_scope, registration_id))
 
 
-@get(PATH + "/operations/{operation_id:path}", **shared("provisioning"))
+@get(PATH + "/operations/{operation_id:str}", **shared("provisioning"))
 async def operation_status(
     request: AnyRequest, id_scope: Id, registration_id: Id, operation_id: Id
 ) -> Response[bytes]:

@@ -11,6 +11,8 @@ from fencepost.wire.mqtt.properties import PropertyBag
 from fencepost.wire.mqtt.writing import publish
 from fencepost.wire.topics import devicebound_topic
 
+ACK = "iothub-ack"
+"""The one system property that stands among the sender's own."""
 UNDER_WAY = 10
 AGAIN = 2.0
 """Seconds until the next look where the queue could not be read."""
@@ -103,7 +105,10 @@ class Delivery:
         return True
 
     def _packet(self, message: CloudMessage, packet_id: int) -> bytes:
-        topic = devicebound_topic(self._written, PropertyBag(message.system, message.properties))
+        system, own = dict(message.system), dict[str, str | None](message.properties)
+        if "ack" in system:
+            own[ACK] = system.pop("ack")
+        topic = devicebound_topic(self._written, PropertyBag(system, own))
         return publish(topic, message.body, qos=1 if packet_id else 0, packet_id=packet_id)
 
     def _next_id(self) -> int:

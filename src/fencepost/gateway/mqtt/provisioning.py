@@ -1,13 +1,14 @@
 """A device that asks where it belongs: the provisioning service over MQTT (DPS, symmetric keys)."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
 from fencepost.gateway.credentials import Unauthorized
 from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.link import Closing, Link
+from fencepost.gateway.registrations import answer_of
 from fencepost.model.errors import DeviceError
 from fencepost.service.policies import NotAllowed
 from fencepost.service.provisioning import Registration
@@ -85,22 +86,3 @@ class RegistrationSession:
         if self._is_listening:
             body = msgspec.json.encode(answer_of(self._registration))
             self._link.write(publish(provisioning_answer_topic(200, topic.rid), body))
-
-
-def answer_of(registration: Registration) -> dict[str, Any]:
-    """Return what the provisioning service says of a device that is assigned (DPS REST, 2019-03-31)."""
-    at = registration.created_at.isoformat().replace("+00:00", "Z")
-    return {
-        "operationId": f"4.{registration.etag}",
-        "status": registration.status,
-        "registrationState": {
-            "registrationId": registration.registration_id,
-            "createdDateTimeUtc": at,
-            "assignedHub": registration.assigned_hub,
-            "deviceId": registration.device_id,
-            "status": registration.status,
-            "substatus": "initialAssignment",
-            "lastUpdatedDateTimeUtc": at,
-            "etag": registration.etag,
-        },
-    }

@@ -75,7 +75,9 @@ def test_an_etag_must_still_stand(standing: Standing, mode: str) -> None:
         (f"seen-{mode}", "PreconditionFailed")
     ]
     assert errors_of(change(standing, line)) == [(f"seen-{mode}", "ArgumentNull")]
-    assert change(standing, {**line, "etag" if mode.startswith("update") else "eTag": etag}).status_code == 200
+    assert (
+        change(standing, {**line, "etag" if mode.startswith("update") else "eTag": etag}).status_code == 200
+    )
 
 
 def test_devices_are_deleted(standing: Standing) -> None:

@@ -17,9 +17,9 @@ Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 def takes(permission: Permission, *, or_own: bool = False) -> Guard:
     """
-    Return a guard that lets in who says an `api-version` and may do this, and with `or_own` the device whose record it is.
+    Return a guard that lets in who may do this, and with `or_own` the device whose record it is.
 
-    A module may read what is its own, a device also what is its modules'.
+    A module may read what is its own, a device also what is its modules'. Both have to say an `api-version`.
     """
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:

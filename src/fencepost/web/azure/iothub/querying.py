@@ -25,10 +25,12 @@ USUAL, MOST = 100, 1000
 """Rows of a page: where nobody asks for a number, and at most."""
 LARGEST = 4 << 20
 """Bytes of a page, give or take a twin."""
-PIECE = 200
+PIECE = 100
 """Twins that are looked at before others have their turn."""
 WAITING = "cloudToDeviceMessageCount"
 CONTINUATION = "x-ms-continuation"
+
+Piece = Page[tuple[Identity, Twin]]
 
 
 class QueryBody(Struct, frozen=True):
@@ -43,18 +45,6 @@ class Place(Struct, frozen=True, array_like=True):
     last: IdentityKey | None = None
 
 
-class _Rows(Struct):
-    """What has been found for one page, encoded."""
-
-    rows: list[bytes] = []
-    size: int = 0
-
-    def add(self, row: dict[str, Any]) -> None:
-        encoded = msgspec.json.encode(row)
-        self.rows.append(encoded)
-        self.size += len(encoded)
-
-
 @post("/devices/{device_id:str}", status_code=200, guards=[takes("RegistryRead")], **SHARED)
 async def query_twins(request: AnyRequest, device_id: Id) -> Response[bytes]:
     """
@@ -67,10 +57,11 @@ async def query_twins(request: AnyRequest, device_id: Id) -> Response[bytes]:
     hub: HubService = request.app.state.hub
     text = (await body_of(request, QueryBody)).query
     query = _parsed(text)
+    search = _Search(hub, query)
     if query.counted is not None:
-        return _answer(query, [msgspec.json.encode({query.counted: await _number(hub, query)})], None)
+        return _answer(query, [msgspec.json.encode({query.counted: await search.number()})], None)
     start = _read(request.headers.get(CONTINUATION), text)
-    rows, end = await _page(hub, query, start, _most(request))
+    rows, end = await search.page(start, _most(request))
     return _answer(query, rows, end)
 
 
@@ -98,78 +89,76 @@ def _answer(query: Query, rows: list[bytes], end: Place | None) -> Response[byte
 # the twins
 
 
-async def _number(hub: HubService, query: Query) -> int:
-    """Return how many twins a query asks for."""
-    number = 0
-    async for piece, _ in _pieces(hub, query, None):
-        for identity, twin in piece.items:
-            number += holds(query, await _document(hub, query, identity, twin))
-    return number
+class _Search:
+    """Looks through the collection of a query, piece by piece."""
 
+    def __init__(self, hub: HubService, query: Query) -> None:
+        self._hub = hub
+        self._query = query
+        named = {str(path.steps[0]).lower() for path in query.paths()}
+        self._asks_for_waiting = WAITING.lower() in named
 
-async def _page(hub: HubService, query: Query, start: Place, most: int) -> tuple[list[bytes], Place | None]:
-    """Return the rows behind a place, and where they end; None where there are no more."""
-    found = _Rows()
-    last = start.last
-    async for piece, after in _pieces(hub, query, start.after):
-        for identity, twin in _behind(last, piece.items):
-            document = await _document(hub, query, identity, twin)
-            if holds(query, document):
-                found.add(await _row(hub, query, identity.key, document))
-                if len(found.rows) == most or found.size >= LARGEST:
-                    return found.rows, _end(start.of_query, piece, after, identity.key)
-        last = None
-    return found.rows, None
+    async def number(self) -> int:
+        """Return how many twins are asked for."""
+        number = 0
+        async for piece, _ in self._pieces(None):
+            for identity, twin in piece.items:
+                number += holds(self._query, await self._document(identity, twin))
+        return number
 
+    async def page(self, start: Place, most: int) -> tuple[list[bytes], Place | None]:
+        """Return the rows behind a place, encoded, and where they end; None where there are no more."""
+        rows: list[bytes] = []
+        size, last = 0, start.last
+        async for piece, after in self._pieces(start.after):
+            for identity, twin in _behind(last, piece.items):
+                document = await self._document(identity, twin)
+                if holds(self._query, document):
+                    rows.append(msgspec.json.encode(await self._row(identity.key, document)))
+                    size += len(rows[-1])
+                    if len(rows) == most or size >= LARGEST:
+                        return rows, _end(start.of_query, piece, after, identity.key)
+            last = None
+        return rows, None
 
-async def _pieces(
-    hub: HubService, query: Query, after: str | None
-) -> AsyncIterator[tuple[Page[tuple[Identity, Twin]], str | None]]:
-    """Yield the collection piece by piece, each with what it was asked for with."""
-    while True:
-        piece = await hub.registry.twins(after=after, limit=PIECE, modules=query.collection == "modules")
-        yield piece, after
-        if piece.after is None:
-            return
-        after = piece.after
-        await asyncio.sleep(0)
+    async def _pieces(self, after: str | None) -> AsyncIterator[tuple[Piece, str | None]]:
+        """Yield the collection from a place on, each piece with what it was asked for with."""
+        modules = self._query.collection == "modules"
+        while True:
+            piece = await self._hub.registry.twins(after=after, limit=PIECE, modules=modules)
+            yield piece, after
+            if piece.after is None:
+                return
+            after = piece.after
+            await asyncio.sleep(0)
+
+    async def _document(self, identity: Identity, twin: Twin) -> dict[str, Any]:
+        """Return a twin as a query sees it; messages that wait are counted where it asks for them."""
+        waiting = await self._waiting(identity.key) if self._asks_for_waiting else 0
+        return twin_shown(identity, twin, self._hub.sessions, waiting)
+
+    async def _row(self, key: IdentityKey, document: dict[str, Any]) -> dict[str, Any]:
+        row = projected(self._query, document)
+        return {**row, WAITING: await self._waiting(key)} if self._query.is_whole else row
+
+    async def _waiting(self, key: IdentityKey) -> int:
+        return await self._hub.downlink.pending(key.device_id) if key.module_id is None else 0
 
 
 def _behind(last: IdentityKey | None, items: list[tuple[Identity, Twin]]) -> list[tuple[Identity, Twin]]:
     """Return what of a piece comes behind an identity, which may be gone by now."""
-    if last is None:
-        return items
-    keys = [identity.key for identity, _ in items]
-    if last in keys:
-        return items[keys.index(last) + 1 :]
-    return [one for one in items if _sorted(one[0].key) > _sorted(last)]
+    return items if last is None else [one for one in items if _sorted(one[0].key) > _sorted(last)]
 
 
 def _sorted(key: IdentityKey) -> tuple[str, str]:
+    """Return what the registry sorts by: ids are ASCII, and stand bytewise."""
     return key.device_id, key.module_id or ""
 
 
-def _end(
-    of_query: str, piece: Page[tuple[Identity, Twin]], after: str | None, last: IdentityKey
-) -> Place | None:
+def _end(of_query: str, piece: Piece, after: str | None, last: IdentityKey) -> Place | None:
     if piece.items[-1][0].key != last:
         return Place(of_query, after, last)
     return Place(of_query, piece.after) if piece.after is not None else None
-
-
-async def _document(hub: HubService, query: Query, identity: Identity, twin: Twin) -> dict[str, Any]:
-    """Return a twin as a query sees it; the messages that wait are counted where it asks for them."""
-    asks = any(str(path.steps[0]).lower() == WAITING.lower() for path in query.paths())
-    return twin_shown(identity, twin, hub.sessions, await _waiting(hub, identity.key) if asks else 0)
-
-
-async def _row(hub: HubService, query: Query, key: IdentityKey, document: dict[str, Any]) -> dict[str, Any]:
-    row = projected(query, document)
-    return {**row, WAITING: await _waiting(hub, key)} if query.is_whole else row
-
-
-async def _waiting(hub: HubService, key: IdentityKey) -> int:
-    return await hub.downlink.pending(key.device_id) if key.module_id is None else 0
 
 
 # the places
