@@ -1,6 +1,7 @@
 """A service on the hub's ports, and the real clients that talk to it."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,16 @@ def clients(hub: Hub, tmp_path: Path) -> Iterator[Clients]:
 
 
 def _place(language: Language) -> Path:
+    place = _installed(language)
+    if isinstance(place, NotInstallableError):
+        pytest.skip(f"the {language} SDKs cannot be installed: {place}")
+    return place
+
+
+@cache
+def _installed(language: Language) -> Path | NotInstallableError:
+    """Return where they are, or why not: it is tried once."""
     try:
         return installed_python() if language == "python" else installed_node()
     except NotInstallableError as error:
-        pytest.skip(f"the {language} SDKs cannot be installed: {error}")
+        return error

@@ -1,8 +1,8 @@
 """
-The detector: messages and clock values in, outcomes out (S01-S26).
+The detector: messages, operations and clock values in, outcomes out (S01-S26).
 
-It decides and never does: no socket, no file, no clock of its own. The same messages, rules and clock
-values give the same outcomes, run through or cut anywhere by `snapshot` and `build`.
+It decides and never does: no socket, no file, no clock of its own. The same messages, operations, rules and
+clock values give the same outcomes, run through or cut anywhere by `snapshot` and `build`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ HUB = 1 << SOURCES.index("hub")
 
 class Detector:
     """
-    Judges the messages of many devices against the rules of their groups.
+    Judges the messages of many devices, and what our gateway sees of them, against the rules of their groups.
 
     All datetimes are aware UTC. Receive times and clock values should not go back; where they do, the
     latest one seen stands.

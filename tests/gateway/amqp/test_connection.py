@@ -57,6 +57,18 @@ def test_a_link_in_the_wrong_direction_is_not_allowed(tmp_path: Path, attach: st
     run(work())
 
 
+def test_a_stranger_does_not_look_around_for_long(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            client = await one.client()
+            for number in range(5):
+                with pytest.raises(RefusedError):
+                    await client.sender("/elsewhere" if number % 2 else EVENTS)
+            assert await client.closed() == "amqp:unauthorized-access"
+
+    run(work())
+
+
 def test_a_trespass_is_refused_and_noted_of_who_tried(tmp_path: Path) -> None:
     async def work() -> None:
         async with hub(tmp_path) as one:

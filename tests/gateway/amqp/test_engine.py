@@ -45,7 +45,7 @@ def test_what_we_take_is_announced(tmp_path: Path) -> None:
 def test_there_are_so_many_sessions_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         async with hub(tmp_path) as one:
-            client = await one.client()
+            client = await device(one)
             monkeypatch.setattr(engine, "MOST_SESSIONS", 3)
             for _ in range(3):
                 client.new_session()
@@ -285,3 +285,54 @@ def test_a_lost_connection_leaves_no_task_and_no_session(tmp_path: Path) -> None
             assert not one.traffic.open
 
     run(work())
+
+
+def test_strangers_have_a_few_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        monkeypatch.setattr(engine, "MOST_OF_STRANGERS", 3)
+        async with hub(tmp_path) as one:
+            known = await device(one)
+            for _ in range(10):
+                known.new_session()
+            await known.sender(EVENTS, session=known.new_session())
+            stranger = await one.client()
+            for _ in range(3):
+                stranger.new_session()
+            assert await stranger.closed() == "amqp:resource-limit-exceeded"
+
+    run(work())
+
+
+def test_a_peer_that_does_not_detach_what_was_refused_is_shown_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        monkeypatch.setattr(engine, "MOST_REFUSED", 3)
+        async with hub(tmp_path) as one:
+            client = await device(one)
+            for number in range(4):
+                link = client.session.sender(f"refused-{number}")
+                link.target.address = "/elsewhere"
+                link.open()
+            assert await client.closed() == "amqp:resource-limit-exceeded"
+
+    run(work())
+
+
+def test_a_stranger_writes_nothing_to_our_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The library would, for a frame size that is too small."""
+
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            client = await one.stranger()
+            client.writer.write(b"AMQP\0\1\0\0")
+            fields = b"\xa1\x01c\xa1\x01h\x52\x10"
+            body = b"\0\x53\x10\xc0" + bytes([len(fields) + 1, 3]) + fields
+            client.writer.write(bytes([0, 0, 0, len(body) + 8, 2, 0, 0, 0]) + body + b"\0\0\0\x05\x02\0\0\0")
+            await client.is_gone()
+            assert one.traffic.malformed == 1
+
+    run(work())
+    assert "WARNING" not in capfd.readouterr().err

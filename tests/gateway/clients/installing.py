@@ -47,7 +47,8 @@ def _install_python(folder: Path) -> None:
 
 def _install_node(folder: Path) -> None:
     shutil.copy(_HERE / "package.json", folder)
-    _run("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", folder=folder)
+    quietly = ("--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=1")
+    _run("npm", "install", *quietly, folder=folder)
 
 
 def _made(language: str, versions: bytes, make: Callable[[Path], None]) -> Path:

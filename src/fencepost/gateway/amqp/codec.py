@@ -15,7 +15,7 @@ from fencepost.model.errors import DeviceError
 
 DEEPEST = 8
 """Levels of lists, maps, arrays and described values within each other."""
-MOST_VALUES = 4096
+MOST_VALUES = 16_384
 """Values that are read in one go."""
 
 

@@ -37,7 +37,7 @@ class DeviceConnection:
     def __init__(self, gateway: Gateway, transport: Any, traffic: Traffic) -> None:
         self._gateway = gateway
         self._traffic = traffic
-        self.engine = Engine(transport, self._attach, traffic)
+        self.engine = Engine(transport, self._attach, self._is_known, traffic)
         self.grants = Grants(gateway, transport.get_extra_info("peer_certificate"), self._expired)
         self._cbs = Cbs(gateway, self.engine, self.grants, self._refused)
         self._sessions: dict[IdentityKey, DeviceSession] = {}
@@ -51,8 +51,11 @@ class DeviceConnection:
         self.engine.lost()
         self.grants.clear()
 
+    def _is_known(self) -> bool:
+        return len(self.grants) > 0
+
     def _see_to_proof(self) -> None:
-        if not len(self.grants):
+        if not self._is_known():
             self._traffic.late += 1
             self.engine.end(_UNAUTHORIZED, "nobody has proved who they are")
 
@@ -62,6 +65,7 @@ class DeviceConnection:
         address = _address_of(link)
         if address is None:
             self.engine.refuse(link, "amqp:not-found", "there is nothing at this address")
+            self._count_failure()
         elif address.place == "cbs":
             self._cbs.attach(link)
         elif not address.keys:
@@ -98,9 +102,12 @@ class DeviceConnection:
         self._refused()
 
     def _refused(self) -> None:
-        """Somebody has failed to prove who they are; of a stranger it is taken a few times."""
+        """Somebody has failed to prove who they are."""
         self._gateway.counters.unauthorized += 1
-        self._failures += not len(self.grants)
+        self._count_failure()
+
+    def _count_failure(self) -> None:
+        self._failures += not self._is_known()
         if self._failures >= MOST_FAILURES:
             self.engine.end(_UNAUTHORIZED, "too many attempts")
 
@@ -132,7 +139,7 @@ class DeviceConnection:
     def _closed(self, session: DeviceSession, reason: str) -> None:
         """The service has ended a session: its identity has to prove itself anew."""
         self.grants.revoke(session.key)
-        if not self._sessions and not len(self.grants):
+        if not self._sessions and not self._is_known():
             self.engine.end("amqp:connection:forced", reason)
 
     def _expired(self, key: IdentityKey | None) -> None:
@@ -142,7 +149,7 @@ class DeviceConnection:
             self._sessions[one].end(_UNAUTHORIZED, "the token has expired")
         for link in [*self._service] if key is None else ():
             link.close(_UNAUTHORIZED, "the token has expired")
-        if not len(self.grants):
+        if not self._is_known():
             self.engine.end(_UNAUTHORIZED, "the token has expired")
 
 

@@ -20,6 +20,10 @@ SILENCE = 240.0
 MOST_SESSIONS = 1024
 MOST_LINKS = 8192
 """Of one connection; IoT Hub lets a gateway multiplex about a thousand devices."""
+MOST_OF_STRANGERS = 256
+"""Sessions, where nobody has proved yet who they are."""
+MOST_REFUSED = 64
+"""Links that we have refused and the peer has not detached."""
 WINDOW = 4 << 20
 """Bytes of a session that may be on their way to us."""
 HELD = 1 << 20
@@ -56,11 +60,19 @@ class Engine:
     Runs one connection on a transport until it is `lost`.
 
     `attach` is called with each link that the peer wants, and answers with `accept` or `refuse`, now or later.
+    `is_known` says whether somebody has proved who they are.
     """
 
-    def __init__(self, transport: Any, attach: Callable[[Any], None], traffic: Traffic) -> None:
+    def __init__(
+        self,
+        transport: Any,
+        attach: Callable[[Any], None],
+        is_known: Callable[[], bool],
+        traffic: Traffic,
+    ) -> None:
         self._transport = transport
         self._attach = attach
+        self._is_known = is_known
         self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._connection = proton.Connection()
@@ -70,6 +82,7 @@ class Engine:
         self._proton = _transport_of(self._connection)
         self._links: dict[proton.Session, set[proton.Link]] = {}
         self._ends: dict[proton.Link, LinkEnd] = {}
+        self._refused: set[proton.Link] = set()
         self._unfinished: dict[proton.Link, int] = {}
         self._unfinished_bytes = self._held = self._link_count = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -184,7 +197,7 @@ class Engine:
 
     def _on_session_open(self, event: Any) -> None:
         session = event.session
-        if len(self._links) >= MOST_SESSIONS:
+        if len(self._links) >= (MOST_SESSIONS if self._is_known() else MOST_OF_STRANGERS):
             self.end("amqp:resource-limit-exceeded", "too many sessions")
             return
         self._links[session] = set()
@@ -239,6 +252,7 @@ class Engine:
 
     def _remove(self, link: Any) -> None:
         self._link_count -= 1
+        self._refused.discard(link)
         self._let_go(link)
         link.close()
         link.free()
@@ -308,6 +322,9 @@ class Engine:
         """Answer that a link cannot be (section 2.6.3: it is attached to nothing, and detached)."""
         link.open()
         self.detach(link, condition, text)
+        self._refused.add(link)
+        if len(self._refused) > MOST_REFUSED:
+            self.end("amqp:resource-limit-exceeded", "too many links that were refused")
 
     def detach(self, link: Any, condition: str, text: str) -> None:
         """End a link from our side, and say why."""
@@ -355,6 +372,7 @@ class Engine:
         for link in [*self._ends]:
             self._let_go(link)
         self._links.clear()
+        self._refused.clear()
 
 
 def _transport_of(connection: proton.Connection) -> proton.Transport:

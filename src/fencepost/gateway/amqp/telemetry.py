@@ -15,7 +15,6 @@ from msgspec import Struct
 from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.links import Arrival, Incoming
 from fencepost.gateway.amqp.message import AmqpMessage, read_message
-from fencepost.gateway.amqp.work import WorkLine
 from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.uplink import Message, TooLarge
 from fencepost.model.errors import DeviceError
@@ -26,7 +25,7 @@ PROPERTIES = 64 << 10
 """Bytes that a message may have besides its body."""
 TOGETHER = 256 << 10
 """Bytes that are journalled at a time."""
-MOST_MESSAGES = 2048
+MOST_MESSAGES = 4096
 """Of a batch."""
 PATIENCE = 60.0
 """Seconds that we try again where there is no room, before a message is turned down."""
@@ -55,7 +54,6 @@ class TelemetryLink:
         self._gateway = gateway
         self._engine = engine
         self._device_id = device_id
-        self._work = WorkLine(engine)
         self._waiting: deque[_Waiting] = deque()
         largest = gateway.max_message_bytes + PROPERTIES
         self._link = Incoming(engine, link, self._take, lambda _: left(self), credit=CREDIT, largest=largest)
@@ -76,7 +74,7 @@ class TelemetryLink:
         self._engine.hold(len(arrival.encoded))
         self._waiting.append(_Waiting(arrival, messages))
         if len(self._waiting) == 1:
-            self._work.put(self._send_waiting)
+            self._engine.spawn(self._send_waiting())
 
     async def _send_waiting(self) -> None:
         while self._waiting:
