@@ -2,12 +2,16 @@
 
 FROM python:3.12-slim-bookworm AS builder
 
+# the extra `amqp` has no wheels for Linux
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev libssl-dev pkg-config \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 RUN pip install --no-cache-dir uv==0.13.9
 COPY pyproject.toml uv.lock README.md LICENSE ./
 COPY src src
 # uv reads the lock, pip fetches: the same way as scripts/test
-RUN uv export --quiet --frozen --no-default-groups --no-emit-project --extra postgresql \
+RUN uv export --quiet --frozen --no-default-groups --no-emit-project --extra amqp --extra postgresql \
         --output-file requirements.txt \
     && python -m venv /opt/fencepost \
     && /opt/fencepost/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt \
@@ -23,11 +27,13 @@ COPY --from=builder /opt/fencepost /opt/fencepost
 
 # in a container, 127.0.0.1 is reached by nobody
 ENV PATH=/opt/fencepost/bin:$PATH \
-    FENCEPOST_HTTP_HOST=0.0.0.0
+    FENCEPOST_HTTP_HOST=0.0.0.0 \
+    FENCEPOST_MQTT_HOST=0.0.0.0 \
+    FENCEPOST_AMQP_HOST=0.0.0.0
 
 USER 10001:10001
 VOLUME ["/var/lib/fencepost"]
-EXPOSE 8443
+EXPOSE 8443 8883 5671
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["fencepost"]
 CMD ["serve", "--data", "/var/lib/fencepost"]

@@ -11,8 +11,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 from tests.command_lines import command_lines_in, problems_of
 
+from fencepost.app.sockets import PROTOCOLS
 from fencepost.config.environment import environment_tree
 from fencepost.config.service import KEYS, Settings
+from fencepost.net.descriptors import RESERVED
 from fencepost.web.server import PARTING
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +36,6 @@ STRICT = {
     "RestrictRealtime": "true",
     "RestrictSUIDSGID": "true",
     "LockPersonality": "true",
-    "MemoryDenyWriteExecute": "true",
     "SystemCallArchitectures": "native",
     "UMask": "0077",
     "StateDirectoryMode": "0700",
@@ -113,7 +114,16 @@ def test_the_unit_comes_back_after_a_fault_and_leaves_time_for_an_orderly_end() 
     assert service["Restart"] == ["on-failure"]
     assert service["KillSignal"] == ["SIGTERM"]
     assert int(service["TimeoutStopSec"][0]) > 10 + PARTING
-    assert int(service["LimitNOFILE"][0]) > 2 * Settings().http.max_connections
+
+
+def test_the_unit_allows_as_many_connections_as_the_settings() -> None:
+    settings = Settings()
+    connections = settings.http.max_connections + len(PROTOCOLS) * settings.gateway.max_connections
+    assert int(unit()["Service"]["LimitNOFILE"][0]) > connections + RESERVED
+
+
+def test_the_unit_lets_the_tls_of_the_front_door_make_its_callback() -> None:
+    assert unit()["Service"]["MemoryDenyWriteExecute"] == ["false"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
@@ -165,14 +175,22 @@ def test_the_image_starts_a_command_that_there_is_on_its_volume() -> None:
     assert arguments == ["serve", "--data", *json.loads(volume)]
 
 
-def test_the_image_exposes_the_port_that_the_service_listens_on() -> None:
-    assert of("EXPOSE") == [str(Settings().http.port)]
+def test_the_image_exposes_the_ports_that_the_service_listens_on() -> None:
+    settings = Settings()
+    ports = [settings.http.port, settings.mqtt.port, settings.amqp.port]
+    assert of("EXPOSE") == [" ".join(map(str, ports))]
     assert of("STOPSIGNAL") == ["SIGTERM"]
+
+
+def test_the_image_speaks_all_that_the_service_can() -> None:
+    [export] = [run for run in of("RUN") if "uv export" in run]
+    assert "--extra amqp" in export
+    assert "--extra postgresql" in export
 
 
 def test_variables_that_are_set_for_the_service_are_settings() -> None:
     names = re.findall(r"\bFENCEPOST_[A-Z_]+(?==)", (ROOT / "Dockerfile").read_text())
-    assert "FENCEPOST_HTTP_HOST" in names
+    assert {f"FENCEPOST_{section}_HOST" for section in ("HTTP", "MQTT", "AMQP")} <= {*names}
     assert unknown_variables([*names, *re.findall(r"\bFENCEPOST_[A-Z_]+", UNIT.read_text())]) == []
 
 

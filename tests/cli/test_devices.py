@@ -339,6 +339,14 @@ def test_a_service_that_is_not_there_is_told_at_once(service: Serving) -> None:
     assert "nobody listens there" in result.stderr
 
 
+@pytest.mark.parametrize("url", ["localhost:8443", "https://[::1", "http://hub.example"])
+def test_an_address_that_is_none_is_one_line(service: Serving, url: str) -> None:
+    result = run("devices", "list", "--url", url, "--data", service.folder)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("url: ")
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_wrong_token_is_one_line(service: Serving) -> None:
     said = refused(service, "list", "--token", "wrong")
     assert "the token is not accepted" in said

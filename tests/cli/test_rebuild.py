@@ -15,6 +15,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     serving = Serving(tmp_path_factory.mktemp("rebuild") / "data")
     serving.admin.put("/v1/groups/default", json={"rules": [{"type": "ProcessNotAllowed", "allow": []}]})
     serving.send("dev-1", *(message(process(f"/opt/{number}")) for number in range(20)))
+    serving.admin.put("/devices/cam-1?api-version=2021-04-12", json={"deviceId": "cam-1"}).raise_for_status()
     serving.settle()
     alert = serving.alerts()[0]
     serving.admin.post(f"/v1/alerts/{alert['alert_id']}/dismiss")
@@ -28,6 +29,16 @@ def test_live_and_rebuilt_alerts_agree_and_the_new_store_is_kept(folder: Path, t
     assert done.exit_code == 0
     assert "verdict  live and rebuilt alerts agree" in done.stdout
     assert sqlite3.connect(into).execute("select count(*) from alerts").fetchone() == (20,)
+    assert "copied   2 identities with keys and twins" in done.stdout
+    select = "select * from identities order by module_key"
+    live = sqlite3.connect(folder / "control.db").execute(select).fetchall()
+    assert sqlite3.connect(into).execute(select).fetchall() == live
+
+
+def test_without_a_live_store_it_is_said_what_no_journal_has(folder: Path, tmp_path: Path) -> None:
+    done = run("rebuild", "--data", folder, "--no-compare", "--into", tmp_path / "again.db")
+    assert done.exit_code == 0
+    assert "identities, keys and twins are in no journal: restore them from a backup" in done.stdout
 
 
 def test_a_store_that_was_tampered_with_is_found_out(folder: Path, tmp_path: Path) -> None:
@@ -65,4 +76,4 @@ def test_a_store_that_was_lost_is_made_again_without_it(folder: Path, tmp_path: 
     assert done.stdout.startswith("rebuilt  ")
     with sqlite3.connect(tmp_path / "control.db") as made:
         assert made.execute("select count(*) from alerts").fetchone() == (20,)
-        assert made.execute("select count(*) from devices").fetchone() == (1,)
+        assert made.execute("select count(*) from devices").fetchone() == (2,)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fencepost.client.access import Access, check, is_loopback, trust
+from fencepost.client.access import Access, check, is_loopback, trust, host_of
 from fencepost.model.errors import OperatorError
 
 TOKEN = "secret-of-the-owner"  # noqa: S105
@@ -82,3 +82,16 @@ def test_an_authority_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
 def test_this_machine_is_known_by_its_names() -> None:
     assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.3.2.1", "::1", "[::1]")))
     assert not any(map(is_loopback, ("fencepost.example", "10.0.0.1", "")))
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Hub.example:8443", "hub.example"),
+        ("https://[::1]:8443/", "::1"),
+        ("https://[::1", ""),
+        ("localhost:8443", ""),
+    ],
+)
+def test_the_host_of_an_address_is_named_as_certificates_name_it(url: str, host: str) -> None:
+    assert host_of(url) == host

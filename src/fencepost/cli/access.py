@@ -62,7 +62,7 @@ def target_of(stated: Stated) -> Target:
     """Return the service that options name; raises OperatorError where they name none."""
     url, token, ca = stated.url, stated.token, stated.ca
     if url is not None:
-        return Target(access_of(url, token, ca, stated.data, "--url"), _host_in(url))
+        return Target(access_of(url, token, ca, stated.data, "--url"), host_of(url))
     data = usual_folder(stated.data, token)
     if data is None:
         reason = "--url URL is missing (or the variable FENCEPOST_URL), or --data DIR to take it from"
@@ -86,11 +86,3 @@ def talk(access: Access, work: Callable[[Requests], Awaitable[T]]) -> T:
 def talk_to_hub(access: Access, work: Callable[[Hub], Awaitable[T]]) -> T:
     """Return what comes of some work with the registry; see `talk`."""
     return talk(access, lambda requests: work(Hub(requests)))
-
-
-def _host_in(url: str) -> str:
-    """Return the host of an address, or nothing of what is none: the access tells of that."""
-    try:
-        return host_of(url)
-    except ValueError:
-        return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct
 
 from fencepost.cli.data import DEFAULT_DATA, ConfigOption, DataOption
 from fencepost.cli.options import JsonOption
@@ -73,11 +74,12 @@ def rebuild_alerts(
             ControlStore.open(url) as made,
         ):
             entries = _rebuild(journal, until, made, target)
+            identities = made.adopt_registry(live)
             with made.everything() as (_, again):
-                count = _report(differences(alerts, again), entries, target, json=json)
+                count = _report(differences(alerts, again), Rebuilt(entries, target, identities), json=json)
     else:
         with ControlStore.open(url) as made:
-            _say_rebuilt(_rebuild(journal, None, made, target), target, json=json)
+            _say_rebuilt(Rebuilt(_rebuild(journal, None, made, target), target), json=json)
     for one in (*journal.damages, *journal.gaps):
         say(printable(f"the journal is damaged: {one}"), error=True)
     if count:
@@ -94,25 +96,35 @@ def _rebuild(journal: "JournalReader", until: int | None, made: AlertStore, targ
             raise OperatorError([Problem("", reason, str(target))]) from None
 
 
-def _say_rebuilt(entries: int, target: Path, *, json: bool) -> None:
+class Rebuilt(Struct, frozen=True):
+    """What was made: from so many entries, where, and with so many identities of the live store, if there was one."""
+
+    entries: int
+    store: Path
+    identities: int | None = None
+
+
+def _say_rebuilt(made: Rebuilt, *, json: bool) -> None:
     if json:
-        write_lines([{"entries": entries, "store": str(target)}])
+        write_lines([_plain(made)])
+        return
+    say(f"rebuilt  {plural(made.entries, 'entry', 'entries')} into {printable(str(made.store))}")
+    if made.identities is None:
+        say("identities, keys and twins are in no journal: restore them from a backup, or import them again")
     else:
-        say(f"rebuilt  {plural(entries, 'entry', 'entries')} into {printable(str(target))}")
+        say(f"copied   {plural(made.identities, 'identity', 'identities')} with keys and twins")
 
 
-def _report(found: Iterator[Difference], entries: int, target: Path, *, json: bool) -> int:
+def _plain(made: Rebuilt) -> dict[str, Any]:
+    return {"entries": made.entries, "store": str(made.store), "identities": made.identities}
+
+
+def _report(found: Iterator[Difference], made: Rebuilt, *, json: bool) -> int:
     """Print what differs and return how much that is."""
     first = list(islice(found, LISTED))
     count = len(first) + sum(1 for _ in found)
     if json:
-        report: dict[str, Any] = {
-            "entries": entries,
-            "store": str(target),
-            "differences": count,
-            "first": first,
-        }
-        write_lines([report])
+        write_lines([{**_plain(made), "differences": count, "first": first}])
         return count
     for one in first:
         members = f" in {', '.join(one.members)}" if one.members else ""
@@ -120,6 +132,6 @@ def _report(found: Iterator[Difference], entries: int, target: Path, *, json: bo
     if count > len(first):
         say(f"and {count - len(first):,} more")
     verdict = "live and rebuilt alerts agree" if not count else f"{plural(count, 'alert')} differ"
-    _say_rebuilt(entries, target, json=False)
+    _say_rebuilt(made, json=False)
     say(f"verdict  {verdict}")
     return count

@@ -52,8 +52,11 @@ def trust(access: Access) -> ssl.SSLContext | bool:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a service's address, an IPv6 address without its brackets."""
-    return URL(url).host
+    """Return the host of a service's address, an IPv6 address without its brackets; nothing of what is none."""
+    try:
+        return URL(url).host
+    except InvalidURL:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -85,4 +85,5 @@ def _run(*command: str, folder: Path | None = None) -> None:
     except subprocess.TimeoutExpired:
         raise NotInstallableError(f"{' '.join(command)} took more than {_PATIENCE} s") from None
     if done.returncode != 0:
-        raise NotInstallableError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+        said = done.stderr.strip().splitlines() or [""]
+        raise NotInstallableError(f"{' '.join(command)} failed: {said[0]} ... {said[-1]}")

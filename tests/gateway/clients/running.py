@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 from tests.gateway.clients.hub import Hub, Registered
 from tests.gateway.clients.program import Program
 
+from fencepost.model.identity import Channel
+
 Language = Literal["python", "node"]
 _HERE = Path(__file__).parent
 
@@ -22,6 +24,10 @@ class Flavour(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.language}-{self.transport}"
+
+    @property
+    def channel(self) -> Channel:
+        return "https" if self.transport == "http" else "amqp" if "amqp" in self.transport else "mqtt"
 
     @property
     def needs_https(self) -> bool:
@@ -43,6 +49,8 @@ FLAVOURS = (
 )
 CONVERSING = tuple(flavour for flavour in FLAVOURS if flavour.transport != "http")
 """Those with twins and methods."""
+SETTLING = (Flavour("node", "amqp"), Flavour("node", "http"))
+"""Those that reject messages and give them back."""
 
 
 class Clients:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import pytest
 from tests.gateway.clients.hub import Hub
-from tests.gateway.clients.running import CONVERSING, FLAVOURS, Clients, Flavour
+from tests.gateway.clients.running import CONVERSING, FLAVOURS, SETTLING, Clients, Flavour
 from tests.said import message, process
 from tests.serving import until
 
 every = pytest.mark.parametrize("flavour", FLAVOURS, ids=str)
+settling = pytest.mark.parametrize("flavour", SETTLING, ids=str)
 every_conversing = pytest.mark.parametrize("flavour", CONVERSING, ids=str)
 
 
@@ -20,6 +21,7 @@ def test_a_security_message_is_judged_and_telemetry_is_not(
     device = hub.register("sender")
     client = clients.device(reachable, device)
     client.do("connect")
+    before = [_taken(hub, reachable, kind) for kind in ("telemetry", "security")]
     body = message(process("/opt/strange")).decode()
     client.do("send", body=body, properties={"colour": "red & blue/%20"})
     client.do("send", body=message(process("/usr/bin/agent")).decode(), security=True)
@@ -30,6 +32,8 @@ def test_a_security_message_is_judged_and_telemetry_is_not(
     alert = hub.alert(device.device_id)
     record_property("alert_after_ms", round(1000 * (time.monotonic() - began)))
     assert alert["rule_type"] == "ProcessNotAllowed"
+    after = [_taken(hub, reachable, kind) for kind in ("telemetry", "security")]
+    assert after == [before[0] + 1, before[1] + 2]
     client.do("close")
 
 
@@ -94,7 +98,7 @@ def test_a_message_from_the_cloud_arrives_with_its_properties_and_is_completed(
     client.do("close")
 
 
-@pytest.mark.parametrize("flavour", [f for f in FLAVOURS if f.transport in {"amqp", "http"}], ids=str)
+@settling
 def test_a_message_that_a_device_rejects_does_not_come_again(
     hub: Hub, clients: Clients, reachable: Flavour
 ) -> None:
@@ -102,7 +106,7 @@ def test_a_message_that_a_device_rejects_does_not_come_again(
     hub.send(device.device_id, b"unwanted")
     client = clients.device(reachable, device)
     client.do("connect")
-    client.do("watch messages", outcome="reject")
+    client.do("watch messages", outcomes=["reject"])
     assert client.event("message")["body"] == "unwanted"
     assert client.event("settled")["outcome"] == "reject"
     until(lambda: hub.pending(device.device_id) == 0)
@@ -110,12 +114,32 @@ def test_a_message_that_a_device_rejects_does_not_come_again(
     assert client.events("message") == []
 
 
+@settling
+def test_a_message_that_a_device_abandons_comes_again(hub: Hub, clients: Clients, reachable: Flavour) -> None:
+    device = hub.register("abandoner")
+    hub.send(device.device_id, b"later")
+    client = clients.device(reachable, device)
+    client.do("connect")
+    client.do("watch messages", outcomes=["abandon", "complete"])
+    assert client.event("message")["body"] == "later"
+    assert client.event("message")["body"] == "later"
+    until(lambda: hub.pending(device.device_id) == 0)
+    client.do("close")
+
+
 @pytest.mark.usefixtures("on_https_port")
 def test_a_batch_of_https_is_taken_whole(hub: Hub, clients: Clients) -> None:
-    device = hub.register("batch")
-    client = clients.device(Flavour("node", "http"), device)
+    https = Flavour("node", "http")
+    client = clients.device(https, hub.register("batch"))
+    before = _taken(hub, https, "telemetry")
     client.do("send batch", bodies=["one", "two", "drei ☃"])
+    assert _taken(hub, https, "telemetry") == before + 3
     client.do("close")
+
+
+def _taken(hub: Hub, flavour: Flavour, kind: str) -> int:
+    figure = f'fencepost_device_messages_total{{channel="{flavour.channel}",kind="{kind}"}}'
+    return int(hub.serving.figure(figure))
 
 
 def _own(properties: dict[str, str]) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """The identity registry: who may connect, and the twins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, func, insert, select
 
 from fencepost.model.identity import SECURITY_MODULE, Identity, IdentityKey, Status
 from fencepost.model.page import Page
@@ -20,6 +20,7 @@ _DEVICE = ""
 """The `module_key` of a device itself: no module has an empty id."""
 _NOBODY = MARK
 """The `module_key` of who asks for a module with an empty id: alone, the mark is no text's key."""
+AT_ONCE = 1000
 _columns = identities.c
 _whole = select(_columns.identity, _columns.twin, _columns.tag)
 _are_devices = _columns.module_key == _DEVICE
@@ -93,6 +94,23 @@ class RegistryRows(Changing):
                 _delete(connection, wanted)
             run(connection, self._put, [_row(one) for one in change.put])
             write_audit(connection, change.audit)
+
+    def registry_rows(self) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
+        """Yield all that no journal has, in parts: identities with their twins, and messages that wait."""
+        with self._reading() as connection:
+            for table in (identities, cloud_messages):
+                rows = connection.execution_options(yield_per=AT_ONCE).execute(select(table))
+                for part in rows.mappings().partitions():
+                    yield table, [dict(row) for row in part]
+
+    def adopt_registry(self, source: "RegistryRows") -> int:
+        """Take over the registry of another store, where this one has none yet; returns the number of identities."""
+        adopted = 0
+        with self._writing() as connection:
+            for table, rows in source.registry_rows():
+                connection.execute(insert(table), rows)
+                adopted += len(rows) if table is identities else 0
+        return adopted
 
     def _page(
         self, query: Select[Any], after: str | None, limit: int, *, modules: bool = False

@@ -66,9 +66,10 @@ const actions = {
     await twin.get(); // answered after the subscription, of which the SDK does not tell
   },
 
-  // `outcome`: complete, reject or abandon
-  async 'watch messages'({ outcome = 'complete' }) {
+  // `outcomes`: complete, reject or abandon, of one message after the other; the last one stays
+  async 'watch messages'({ outcomes = ['complete'] }) {
     client.on('message', async (message) => {
+      const outcome = outcomes.length > 1 ? outcomes.shift() : outcomes[0];
       const properties = Object.fromEntries(message.properties.propertyList.map(({ key, value }) => [key, value]));
       const { messageId: message_id, correlationId: correlation_id } = message;
       tell({ event: 'message', body: message.getData().toString(), properties, message_id, correlation_id });
