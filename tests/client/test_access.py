@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fencepost.client.access import Access, check, is_loopback, trust, host_of
+from fencepost.client.access import Access, check, host_of, is_loopback, trust
 from fencepost.model.errors import OperatorError
 
 TOKEN = "secret-of-the-owner"  # noqa: S105

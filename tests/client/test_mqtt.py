@@ -54,7 +54,7 @@ class Broker:
                 for packet in reading.feed(data):
                     packets.append(packet)
                     self._answer(self, packet, writer)
-        except (ConnectionError, DeviceError):
+        except (OSError, DeviceError):
             pass
         finally:
             writer.transport.abort()

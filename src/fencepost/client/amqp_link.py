@@ -45,8 +45,7 @@ class AmqpLink(asyncio.Protocol):
         self._proton.bind(self._connection)
         self._session = self._connection.session()
         self._senders: dict[str, proton.Sender] = {}
-        self._ids = count(1)
-        self._tags = count(1)
+        self._numbers = count(1)
         self._asked: dict[str, asyncio.Future[int]] = {}
         self._unsettled: dict[str, asyncio.Future[Outcome]] = {}
         self._transport: asyncio.Transport | None = None
@@ -66,7 +65,7 @@ class AmqpLink(asyncio.Protocol):
         receiver.target.address = _ANSWERS
         receiver.open()
         receiver.flow(1)
-        message_id = f"{next(self._ids)}"
+        message_id = f"{next(self._numbers)}"
         answered: asyncio.Future[int] = self._loop.create_future()
         self._asked[message_id] = answered
         request = proton.Message(
@@ -91,7 +90,7 @@ class AmqpLink(asyncio.Protocol):
     async def _deliver(self, address: str, message: proton.Message) -> Outcome:
         """Return what became of a message."""
         sender = await self._credited(address)
-        tag = f"{next(self._tags)}"
+        tag = f"{next(self._numbers)}"
         settled: asyncio.Future[Outcome] = self._loop.create_future()
         self._unsettled[tag] = settled
         sender.delivery(tag)
@@ -112,12 +111,12 @@ class AmqpLink(asyncio.Protocol):
             sender.target.address = address
             sender.open()
             self._flush()
-        while not sender.credit:
-            if not self.is_open:
-                raise Lost(self._why)
+        while self.is_open:
+            if sender.credit:
+                return sender
             self._moved.clear()
             await self._moved.wait()
-        return sender
+        raise Lost(self._why)
 
     async def end(self) -> None:
         """Take leave; a peer that does not let go is left standing."""

@@ -22,6 +22,7 @@ from fencepost.wire.mqtt.packets import ACCEPTED, SERVER_UNAVAILABLE
 
 KEEP_ALIVE = 60
 IN_FLIGHT = 10
+UNACKNOWLEDGED = "it does not acknowledge a message"
 _MOST_IDS = 65_535
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -62,7 +63,7 @@ class MqttClient:
         self._link: Link | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._failures = 0
-        self._why = "it does not acknowledge a message"
+        self._why = UNACKNOWLEDGED
         self.connections = 0
 
     @property
@@ -112,7 +113,7 @@ class MqttClient:
         message = self._pending.get(packet_id)
         if message is not None and not message.acknowledged.done():
             message.acknowledged.set_result(None)
-            self._failures = 0
+            self._failures, self._why = 0, UNACKNOWLEDGED
 
     def _on_loss(self) -> None:
         self._failures += 1

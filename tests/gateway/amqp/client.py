@@ -78,6 +78,7 @@ class Client:
         self._inbox: dict[Any, deque[tuple[Delivery, AmqpMessage]]] = {}
         self._reading: asyncio.Task[None] | None = None
         self.is_closed = False
+        self.heard = b""
 
     async def authenticate(self, frame: bytes) -> int:
         """Go through SASL and return its outcome."""
@@ -124,6 +125,7 @@ class Client:
 
     async def _read(self) -> None:
         while data := await self._reader.read(1 << 16):
+            self.heard += data
             while data and (room := self.transport.capacity()) > 0:
                 self.transport.push(data[:room])
                 data = data[room:]
@@ -218,17 +220,6 @@ class Client:
         link.close()
         await self.ended(link)
         link.free()
-
-    def has_news(self, delivery: Any, receiver: Any, order: list[str]) -> bool:
-        """Take down in which order a request was settled and answered."""
-        found = [
-            name
-            for name, is_so in (("settled", delivery.settled), ("answered", self._inbox.get(receiver)))
-            if is_so
-        ]
-        new = [name for name in found if name not in order]
-        order += new
-        return bool(new)
 
     def post(self, link: Any, encoded: bytes, *, is_settled: bool = False) -> Any:
         """Send a message and return its delivery."""

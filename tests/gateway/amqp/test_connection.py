@@ -365,3 +365,32 @@ def test_a_policy_that_allows_nothing_here_proves_nothing(tmp_path: Path, policy
             assert (await client.put_token("localhost", policy_token(one, policy)))[0] == 401
 
     run(work())
+
+
+def test_an_attempt_that_shows_nothing_is_no_operation_of_the_device(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            await one.rig.add("cam-1")
+            client = await one.client()
+            with pytest.raises(RefusedError, match="amqp:unauthorized-access"):
+                await client.sender(EVENTS)
+            await asyncio.sleep(0.05)
+            assert one.rig.entries(Operated) == []
+
+    run(work())
+
+
+def test_a_proof_that_holds_no_more_is_forgotten(tmp_path: Path) -> None:
+    """Its client is a stranger again, with a stranger's few attempts."""
+
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            await one.rig.add("cam-1")
+            client = await one.signed_in(CAM)
+            await one.rig.registry.delete(CAM, "tests")
+            for _ in range(5):
+                with pytest.raises(RefusedError):
+                    await client.sender(EVENTS)
+            assert await client.closed() == "amqp:unauthorized-access"
+
+    run(work())

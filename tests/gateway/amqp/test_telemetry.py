@@ -301,3 +301,31 @@ def test_only_whole_messages_within_a_message_are_a_batch(encoded: bytes, said: 
 def test_a_batch_has_so_many_messages_at_most() -> None:
     with pytest.raises(DeviceError, match="too many"):
         read_telemetry(batch(*[written(b"")] * (MOST_MESSAGES + 1)))
+
+
+def test_a_settled_message_before_the_end_of_the_connection_is_taken(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            await one.rig.add("cam-1")
+            client = await one.signed_in(CAM)
+            link = await client.sender(EVENTS)
+            await client.has_credit(link)
+            client.post(link, written(b"{last}", annotations=SECURE), is_settled=True)
+            client.connection.close()
+            client.flush()
+            await one.rig.until(lambda: one.rig.entries(Received))
+            assert not one.traffic.open
+
+    run(work())
+
+
+def test_a_large_batch_is_read_without_others_waiting(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            await one.rig.add("cam-1")
+            client = await one.signed_in(CAM)
+            link = await client.sender(EVENTS)
+            assert await client.send(link, batch(*[written(b"{}")] * 9000)) == "accepted"
+            assert one.gateway.uplink.telemetry["amqp"] == 9000
+
+    run(work())

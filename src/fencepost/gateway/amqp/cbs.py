@@ -59,7 +59,8 @@ class Cbs:
             arrival.reject("amqp:decode-error", error.reason)
             return
         status = await self._status_of(message)
-        arrival.accept()  # before the answer: the C SDK fails an answer whose request is not confirmed yet
+        arrival.accept()
+        self._engine.flush()  # before the answer: the C SDK fails one whose request is not settled yet
         self._reply(message, status)
         if status == _UNAUTHORIZED:
             self._refused()

@@ -15,7 +15,7 @@ from fencepost.model.errors import DeviceError
 
 DEEPEST = 8
 """Levels of lists, maps, arrays and described values within each other."""
-MOST_VALUES = 16_384
+MOST_VALUES = 32_768
 """Values that are read in one go."""
 
 

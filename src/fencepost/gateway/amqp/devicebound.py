@@ -55,7 +55,7 @@ class DeviceboundLink:
     def _deliver_if_due(self) -> None:
         if self._is_due and not self._is_busy and self._has_room:
             self._is_busy = True
-            self._engine.spawn(self._deliver())
+            self._engine.spawn(self._deliver(), outlasts=True)
         elif not self._is_busy:
             self._link.give_back_credit()
 
@@ -89,7 +89,8 @@ class DeviceboundLink:
 
     def _settle(self, lock: str, state: int | None) -> None:
         self._under_way -= 1
-        self._engine.spawn(self._settle_now(lock, _SETTLEMENTS.get(state, "abandoned")))
+        outcome = _SETTLEMENTS.get(state, "abandoned")
+        self._engine.spawn(self._settle_now(lock, outcome), outlasts=True)
 
     async def _settle_now(self, lock: str, outcome: Settlement) -> None:
         try:

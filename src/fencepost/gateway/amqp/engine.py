@@ -86,6 +86,7 @@ class Engine:
         self._unfinished: dict[proton.Link, int] = {}
         self._unfinished_bytes = self._held = self._link_count = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lasting: set[asyncio.Task[None]] = set()
         self._tick_at: asyncio.TimerHandle | None = None
         self._clogged_at: asyncio.TimerHandle | None = None
         self._is_paused = self._is_due = self._is_ending = False
@@ -335,15 +336,15 @@ class Engine:
 
     # work and the end
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Start some work of this connection; it is cancelled when the connection is lost."""
+    def spawn(self, work: Coroutine[Any, Any, None], *, outlasts: bool = False) -> None:
+        """Start some work of this connection; it is cancelled with it, unless it `outlasts` that for a moment."""
         task = self._loop.create_task(work)
-        self._tasks.add(task)
+        (self._lasting if outlasts else self._tasks).add(task)
         task.add_done_callback(self._on_done)
-        return task
 
     def _on_done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        self._lasting.discard(task)
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
             self._is_ending = self.is_over = True

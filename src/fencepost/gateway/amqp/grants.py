@@ -62,7 +62,7 @@ class Grants:
 
     async def prove(self, keys: Sequence[IdentityKey], token: str) -> None:
         """Grant the one of some identities that a token proves, in place of what it had; raises Unauthorized."""
-        if len(self._of) >= MOST:
+        if len(self._of) >= MOST and not any(map(self.covers, keys)):
             raise Unauthorized("too many identities")
         key, granted = await _first(keys, lambda one: self._gateway.credentials.by_token(one, token))
         self._put(key, token, granted.expires_at)
@@ -90,26 +90,35 @@ class Grants:
         credentials = self._gateway.credentials
         for key in keys:
             if (grant := self._of.get(key)) is not None and grant.token is not None:
-                await credentials.by_token(key, grant.token)
+                await self._check_again(key, grant.token)
                 return key
         policy = self._of.get(None)
         if policy is not None and "DeviceConnect" in self._permissions:
             token = policy.token or ""
             return (await _first(keys, lambda one: credentials.by_token(one, token)))[0]
-        known = next((key for key in self._of if key is not None), None)
-        if known is None or any(self._is_of_certificate(key) for key in keys):
+        if self._is_for_certificate(keys[0]):
             shown = self._certificate
             key, granted = await _first(keys, lambda one: credentials.by_certificate(one, shown))
             self._put(key, None, granted.expires_at)
             return key
-        raise credentials.trespassed(known, "a link of another identity")
+        known = next((key for key in self._of if key is not None), None)
+        if known is not None:
+            raise credentials.trespassed(known, "a link of another identity")
+        raise Unauthorized("nothing was shown")
 
-    def _is_of_certificate(self, key: IdentityKey) -> bool:
-        """Whether the certificate has proved an identity, or another one of the same device."""
-        return any(
-            grant.token is None and known is not None and known.device_id == key.device_id
-            for known, grant in self._of.items()
-        )
+    async def _check_again(self, key: IdentityKey, token: str) -> None:
+        try:
+            await self._gateway.credentials.by_token(key, token)
+        except Unauthorized:
+            self.revoke(key)
+            raise
+
+    def _is_for_certificate(self, key: IdentityKey) -> bool:
+        """Whether a certificate may prove an identity here: it is one device's, and its modules'."""
+        if self._certificate is None:
+            return False
+        proved = {one.device_id for one, grant in self._of.items() if one is not None and grant.token is None}
+        return not self._of or key.device_id in proved
 
     def revoke(self, key: IdentityKey) -> None:
         grant = self._of.pop(key, None)

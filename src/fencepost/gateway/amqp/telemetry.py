@@ -10,13 +10,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import proton
-from msgspec import Struct
 
 from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.links import Arrival, Incoming
 from fencepost.gateway.amqp.message import AmqpMessage, read_message
 from fencepost.gateway.gateway import Gateway
-from fencepost.gateway.uplink import Message, TooLarge
+from fencepost.gateway.uplink import Message
 from fencepost.model.errors import DeviceError
 from fencepost.service.pipeline import Busy
 
@@ -25,19 +24,16 @@ PROPERTIES = 64 << 10
 """Bytes that a message may have besides its body."""
 TOGETHER = 256 << 10
 """Bytes that are journalled at a time."""
-MOST_MESSAGES = 4096
+MOST_MESSAGES = 10_000
 """Of a batch."""
+QUICK = 64 << 10
+"""Bytes that are read at once; more are in a thread, so that others need not wait."""
 PATIENCE = 60.0
 """Seconds that we try again where there is no room, before a message is turned down."""
 INTERFACE = "iothub-interface-id"
 _SECTION = b"\x00\x53"
 _NO_ROOM = "com.microsoft:device-container-throttled"
 """The condition on which the SDKs try again; they take a message that is released for one that was accepted."""
-
-
-class _Waiting(Struct):
-    arrival: Arrival
-    messages: list[Message]
 
 
 class TelemetryLink:
@@ -54,7 +50,7 @@ class TelemetryLink:
         self._gateway = gateway
         self._engine = engine
         self._device_id = device_id
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Arrival] = deque()
         largest = gateway.max_message_bytes + PROPERTIES
         self._link = Incoming(engine, link, self._take, lambda _: left(self), credit=CREDIT, largest=largest)
 
@@ -62,45 +58,57 @@ class TelemetryLink:
         self._link.close(condition, text)
 
     def _take(self, arrival: Arrival) -> None:
-        try:
-            messages = read_telemetry(arrival.encoded)
-        except DeviceError as error:
-            arrival.reject("amqp:decode-error", error.reason)
-            return
-        most = self._gateway.max_message_bytes
-        if any(len(message.body) > most for message in messages):
-            arrival.reject("amqp:link:message-size-exceeded", f"a body has at most {most} bytes")
-            return
         self._engine.hold(len(arrival.encoded))
-        self._waiting.append(_Waiting(arrival, messages))
+        self._waiting.append(arrival)
         if len(self._waiting) == 1:
-            self._engine.spawn(self._send_waiting())
+            self._engine.spawn(self._work(), outlasts=True)
 
-    async def _send_waiting(self) -> None:
+    async def _work(self) -> None:
+        """Journal what waits, in order and as much together as goes."""
         while self._waiting:
             together = self._together()
             try:
-                is_kept = await self._send([message for one in together for message in one.messages])
+                await self._journal(together)
             finally:
-                self._engine.hold(-sum(len(one.arrival.encoded) for one in together))
+                self._engine.hold(-sum(len(arrival.encoded) for arrival in together))
                 for _ in together:
                     self._waiting.popleft()
-            for one in together:
-                if is_kept:
-                    one.arrival.accept()
-                else:
-                    one.arrival.reject(_NO_ROOM, "there is no room now")
 
-    def _together(self) -> list[_Waiting]:
+    def _together(self) -> list[Arrival]:
         """Return what is journalled next, which stays in line until then."""
-        together: list[_Waiting] = []
+        together: list[Arrival] = []
         size = 0
-        for one in self._waiting:
-            size += len(one.arrival.encoded)
+        for arrival in self._waiting:
+            size += len(arrival.encoded)
             if together and size > TOGETHER:
                 break
-            together.append(one)
+            together.append(arrival)
         return together
+
+    async def _journal(self, arrivals: Sequence[Arrival]) -> None:
+        read = [(arrival, await self._read(arrival)) for arrival in arrivals]
+        is_kept = await self._send([message for _, messages in read for message in messages])
+        for arrival, messages in read:
+            if is_kept and messages:
+                arrival.accept()
+            elif messages:
+                arrival.reject(_NO_ROOM, "there is no room now")
+
+    async def _read(self, arrival: Arrival) -> list[Message]:
+        """Return the messages of an arrival; none where it was rejected."""
+        most = self._gateway.max_message_bytes
+        try:
+            if len(arrival.encoded) <= QUICK:
+                messages = read_telemetry(arrival.encoded)
+            else:
+                messages = await asyncio.to_thread(read_telemetry, arrival.encoded)
+        except DeviceError as error:
+            arrival.reject("amqp:decode-error", error.reason)
+            return []
+        if any(len(message.body) > most for message in messages):
+            arrival.reject("amqp:link:message-size-exceeded", f"a body has at most {most} bytes")
+            return []
+        return messages
 
     async def _send(self, messages: Sequence[Message]) -> bool:
         """Return whether the messages are journalled; while there is no room they wait for it a while."""
@@ -109,10 +117,8 @@ class TelemetryLink:
         while messages:
             try:
                 await self._gateway.uplink.send_all(self._device_id, messages, "amqp")
-            except TooLarge:
-                raise AssertionError("sizes were checked") from None
             except Busy as error:
-                if loop.time() + error.retry_after > until:
+                if not self._link.is_open or loop.time() + error.retry_after > until:
                     return False
                 await asyncio.sleep(error.retry_after)
             else:

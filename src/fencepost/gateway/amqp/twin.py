@@ -93,6 +93,7 @@ class TwinLinks:
         if version is not None:
             about["version"] = version
         arrival.accept()
+        self._engine.flush()  # before the answer, as with tokens
         if self._answers:
             properties = Properties(correlation_id=request.properties.correlation_id)
             self._answers[-1].send(write_message(body, properties, about))
