@@ -66,7 +66,7 @@ class FrontDoor:
         registry = Registry(store, pipeline, self.sessions, clock, operations.note)
         self.gateway = Gateway(
             credentials=Credentials(registry, self.policies, operations, hosts, clock),
-            uplink=Uplink(pipeline, clock, settings.ingest.max_message_bytes),
+            uplink=Uplink(pipeline, self.sessions, clock, settings.ingest.max_message_bytes),
             registry=registry,
             sessions=self.sessions,
             downlink=Downlink(store, self.sessions, clock, operations.note),
@@ -139,7 +139,7 @@ class FrontDoor:
     def _amqp(self) -> asyncio.Protocol:
         from fencepost.gateway.amqp import amqp_protocol  # noqa: PLC0415 - it takes the extra
 
-        return amqp_protocol(self.gateway)
+        return amqp_protocol(self.gateway, self.traffic["amqp"])
 
     def _amqp_inside(self) -> dict[str, Callable[[], asyncio.Protocol]]:
         return {"AMQPWSB10": self._amqp} if HAS_AMQP else {}

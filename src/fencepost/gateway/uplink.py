@@ -11,9 +11,10 @@ from msgspec import Struct
 from fencepost.model.entry import Operated, Received, TwinServed
 from fencepost.model.errors import DeviceError
 from fencepost.model.event import SecurityMessage
-from fencepost.model.identity import SECURITY_INTERFACE, Channel, Operation
+from fencepost.model.identity import SECURITY_INTERFACE, Channel, IdentityKey, Operation
 from fencepost.service.judge import understand
 from fencepost.service.pipeline import Item, Pipeline
+from fencepost.service.sessions import Sessions
 from fencepost.wire.twin import legitimate_delays
 
 QUICK = 64 << 10
@@ -46,8 +47,11 @@ _MARK = SECURITY_INTERFACE.lower()
 class Uplink:
     """Takes messages of devices that have proved who they are; the counts are since the start."""
 
-    def __init__(self, pipeline: Pipeline, clock: Callable[[], datetime], max_message_bytes: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, sessions: Sessions, clock: Callable[[], datetime], max_message_bytes: int
+    ) -> None:
         self._pipeline = pipeline
+        self._sessions = sessions
         self._clock = clock
         self._most = max_message_bytes
         self._decoding = ThreadPoolExecutor(1, "fencepost-uplink")
@@ -77,6 +81,7 @@ class Uplink:
             for message in messages
         ]
         await self._pipeline.submit(items)
+        self._sessions.touch(IdentityKey(device_id))
         self.security[channel] += len(secure)
         self.telemetry[channel] += len(items) - len(secure)
 

@@ -16,11 +16,12 @@ from tests.gateway.clients.address import AMQPS, HTTPS, MQTTS, is_free
 from tests.gateway.clients.certificates import Authority
 from tests.serving import Serving, until
 
+from fencepost.model.identity import SECURITY_MODULE
 from fencepost.model.sas import sign
 
 FORMER_HOST = "contoso.azure-devices.net"
 """The host name in the connection strings that devices had before."""
-SECURITY_MODULE = "azureiotsecurity"
+WRONG_KEY = "c3VjaCBhIGtleSBkb2VzIG5vdCBleGlzdA=="
 _API = {"api-version": "2021-04-12"}
 
 

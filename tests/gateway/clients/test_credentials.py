@@ -8,19 +8,18 @@ from uuid import uuid4
 
 import pytest
 from tests.gateway.clients.certificates import Shown, self_signed
-from tests.gateway.clients.hub import FORMER_HOST, SECURITY_MODULE, Hub, Registered
+from tests.gateway.clients.hub import FORMER_HOST, WRONG_KEY, Hub, Registered
 from tests.gateway.clients.program import Program, RefusedError
 from tests.gateway.clients.running import CONVERSING, FLAVOURS, PYTHON, Clients, Flavour
 from tests.said import message, process
 from tests.serving import until
 
+from fencepost.model.identity import SECURITY_MODULE
 from fencepost.model.sas import derived_key
 
 REFUSAL = {"python": "CredentialError", "node": "UnauthorizedError"}
-_PATIENCE = 20
+PATIENCE = 20
 """Seconds in which a client finds its way back."""
-
-WRONG_KEY = "c3VjaCBhIGtleSBkb2VzIG5vdCBleGlzdA=="
 STRANGE = message(process("/opt/strange")).decode()
 
 BY_CERTIFICATE = [PYTHON, Flavour("node", "mqtt"), Flavour("node", "amqp")]
@@ -190,10 +189,10 @@ def _check_watched(hub: Hub, client: Program, device: Registered) -> None:
     SDKs that subscribe again do so when they think fit: it is tried several times.
     """
     hub.send(device.device_id, b"still there?")
-    assert client.event("message", seconds=_PATIENCE)["body"] == "still there?"
-    answer = until(lambda: hub.invoked(device.device_id, "ping", 1), _PATIENCE)
+    assert client.event("message", seconds=PATIENCE)["body"] == "still there?"
+    answer = until(lambda: hub.invoked(device.device_id, "ping", 1), PATIENCE)
     assert answer == {"status": 200, "payload": {"echo": 1}}
-    until(lambda: _pushed(hub, client, device.device_id), _PATIENCE)
+    until(lambda: _pushed(hub, client, device.device_id), PATIENCE)
     client.do("close")
 
 

@@ -1,12 +1,11 @@
 """The rules of the hub itself, fed by what real clients do."""
 
 import pytest
-from tests.gateway.clients.hub import Hub, Registered
+from tests.gateway.clients.hub import WRONG_KEY, Hub, Registered
 from tests.gateway.clients.program import RefusedError
 from tests.gateway.clients.running import PYTHON, Clients, Flavour
 from tests.serving import until
 
-WRONG_KEY = "c3VjaCBhIGtleSBkb2VzIG5vdCBleGlzdA=="
 COUNTED = (
     *(f"{protocol}D2CMessages" for protocol in ("Mqtt", "Amqp", "Http")),
     *(f"{protocol}C2DMessages" for protocol in ("Mqtt", "Amqp", "Http")),

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from tests.gateway.clients.certificates import self_signed
-from tests.gateway.clients.hub import SECURITY_MODULE, Hub
+from tests.gateway.clients.hub import Hub
 from tests.gateway.clients.program import RefusedError
 from tests.gateway.clients.running import FLAVOURS, PYTHON, Clients, Flavour, Language
 from tests.serving import until
+
+from fencepost.model.identity import SECURITY_MODULE
 
 KEYS = ("cHJpbWFyeS1wcmltYXJ5LXByaW1hcnk=", "c2Vjb25kYXJ5LXNlY29uZGFyeS1zZWM=")
 

@@ -196,7 +196,7 @@ class Standing:
         )
         self.gateway = Gateway(
             credentials=self.credentials,
-            uplink=Uplink(pipeline, _now, LARGEST),
+            uplink=Uplink(pipeline, self.sessions, _now, LARGEST),
             registry=registry,
             sessions=self.sessions,
             downlink=self.downlink,
