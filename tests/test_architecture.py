@@ -97,6 +97,7 @@ ALLOWED_CYCLES: frozenset[frozenset[str]] = frozenset(
                 "engine.evaluate",
                 "engine.failed_logins",
                 "engine.gauges",
+                "engine.hub",
                 "engine.listed",
                 "engine.plan",
                 "engine.ranges",

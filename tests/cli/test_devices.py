@@ -263,6 +263,28 @@ def test_a_fleet_is_imported_with_its_keys_and_again_without_harm(service: Servi
     assert again == "150 devices, 1 module: 0 created, 150 updated, 1 module put, 0 refused\n"
 
 
+def test_modules_follow_their_device_wherever_they_stand(service: Serving, tmp_path: Path) -> None:
+    done(service, "add", "mixed-2")
+    lines = [
+        *(exported("mixed-1", OTHER, moduleId=f"m{number}") for number in range(51)),
+        *(exported(f"mixed-{number}", OTHER, moduleId="azureiotsecurity") for number in (1, 2, 3)),
+        *(exported(f"mixed-{number}") for number in range(3, 120)),
+        *(exported(f"mixed-{number}", KEY) for number in (1, 2)),
+        *(exported("mixed-4", OTHER, moduleId=f"m{number}", properties=LARGE) for number in range(45)),
+    ]
+    (tmp_path / "devices.txt").write_text("\n".join(lines))
+    result = devices(service, "import", "devices.txt")
+    assert result.exit_code == 1
+    assert "119 devices, 99 modules: 118 created, 1 updated, 97 modules put, 2 refused" in result.stdout
+    assert [line.split(":")[2] for line in result.stderr.splitlines()] == [" mixed-1/m49", " mixed-1/m50"]
+    for number in (1, 2, 3):
+        agent = done(service, "connection-string", f"mixed-{number}", "--module", "azureiotsecurity")
+        assert parts(agent)["SharedAccessKey"] == OTHER
+
+
+LARGE = {"desired": {f"text-{number}": "x" * 4000 for number in range(7)}}
+
+
 def test_a_file_with_anything_wrong_is_not_imported_unless_that_is_skipped(
     service: Serving, tmp_path: Path
 ) -> None:

@@ -6,8 +6,9 @@ import weakref
 import pytest
 
 from fencepost.engine.detector import Detector
-from fencepost.engine.plan import Plan
+from fencepost.engine.plan import Plan, served_delays
 from fencepost.model.rule import SecurityGroup
+from fencepost.service.security_twin import default_desired
 from fencepost.testing import (
     active_connections,
     allowing,
@@ -18,6 +19,7 @@ from fencepost.testing import (
     group,
     message,
 )
+from fencepost.wire.twin import legitimate_delays
 
 RULES = (active_connections(low=1), failed_logins(high=3), allowing("ConnectionToIpNotAllowed", "10.0.0.0/8"))
 
@@ -70,3 +72,13 @@ def test_S18_what_cannot_be_fed_is_asked_once_for_each_kind_of_sender() -> None:
     assert plan.unmeasurable(("threadx",), none) == ("FailedLocalLoginsNotInAllowedRange",)
     assert plan.unmeasurable(("threadx",), none) is plan.unmeasurable(("threadx",), none)
     assert plan.unmeasurable(("threadx",), frozenset({"Login"})) == ()
+
+
+def test_S06_the_twin_that_a_new_device_is_served_changes_no_delay() -> None:
+    """Microsoft's defaults are those that S06 names."""
+    delays, rejected = legitimate_delays(default_desired())
+    assert rejected == ()
+    plan = Plan(SecurityGroup(name="default"), "legacy", served_delays(delays))
+    usual = Plan(SecurityGroup(name="default"), "legacy")
+    for name in ("Login", "ConnectionCreate", "ProcessCreate"):
+        assert plan.delay_of(name) == usual.delay_of(name)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from threading import Event
 
 import uvloop
@@ -22,6 +21,7 @@ from fencepost.app.metrics import Metrics
 from fencepost.app.sockets import PROTOCOLS, Sockets, port_of
 from fencepost.config.service import Settings
 from fencepost.gateway import https
+from fencepost.model.entry import GatewayOpened
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.net.descriptors import raise_descriptor_limit
 from fencepost.net.hub_http import spelled_alike
@@ -169,7 +169,7 @@ class _Run:
             await pipeline.close()
 
     def _recover(self, stores: _Stores) -> Processor:
-        return recover(
+        processor = recover(
             stores.journal,
             stores.control,
             stores.snapshots.newest(self._patience.until_done(stores.control.position)),
@@ -177,6 +177,19 @@ class _Run:
             patience=self._patience,
             progress=self._recalled,
         )
+        self._open_gateway(processor, stores.journal)
+        return processor
+
+    def _open_gateway(self, processor: Processor, journal: Journal) -> None:
+        """Take down, before the first tick, that nobody could be heard until now (S19)."""
+        opened = GatewayOpened(self._clock.now())
+        try:
+            first = journal.append([opened])
+        except OSError as error:
+            raise _full_disk(
+                f"the journal cannot be written: {error.strerror or error}", self._settings
+            ) from None
+        processor.process(first, [(opened, None)])
 
     def _pipeline(self, processor: Processor, feed: Feed, stores: _Stores) -> Pipeline:
         settings = self._settings
@@ -214,7 +227,7 @@ class _Run:
         if not preparing.done():
             preparing.cancel()
             return
-        _refuse_full_disk(preparing, self._settings.journal.folder)
+        _refuse_full_disk(preparing, self._settings)
         server = server_for(self._application(pipeline, commands, stores, front), self._binding(front))
         self._metrics.traffic = server.traffic
         front.open(sockets, self._most_devices)
@@ -310,14 +323,16 @@ def _connections_of_devices(settings: Settings) -> int:
     return most
 
 
-def _refuse_full_disk(adopting: "asyncio.Task[None]", folder: Path) -> None:
-    """The first entry finds out whether the journal can be written at all."""
+def _refuse_full_disk(preparing: "asyncio.Task[None]", settings: Settings) -> None:
+    """Where the journal fills the disk at this very moment, nothing can be begun."""
     try:
-        adopting.result()
+        preparing.result()
     except Busy as error:
-        raise OperatorError(
-            [Problem("", f"{error.reason}: mend that, and start again", str(folder))]
-        ) from None
+        raise _full_disk(error.reason, settings) from None
+
+
+def _full_disk(reason: str, settings: Settings) -> OperatorError:
+    return OperatorError([Problem("", f"{reason}: mend that, and start again", str(settings.journal.folder))])
 
 
 def _refuse_unusable(binding: Binding) -> None:

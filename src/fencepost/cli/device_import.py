@@ -1,7 +1,7 @@
 """`fencepost devices import`: a whole fleet in, with the keys that it has."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,9 @@ def _first(problems: Sequence[Problem]) -> list[Problem]:
 async def _carry_out(
     hub: Hub, entries: Sequence[Entry], file: str, outcome: Outcome, step: Callable[[int], None]
 ) -> None:
-    """Send all entries, devices before modules, some bulk operations side by side."""
-    batches = [
-        *_batches([entry for entry in entries if entry.item.module_id is None]),
-        *_batches([entry for entry in entries if entry.item.module_id is not None]),
-    ]
+    """Send all entries, some bulk operations side by side."""
     done = 0
-    for some in _side_by_side(batches):
+    for some in _side_by_side(_batches(entries)):
         try:
             await gathered(_put(hub, batch, file, outcome) for batch in some)
         except OperatorError as error:
@@ -95,25 +91,42 @@ async def _carry_out(
         step(sent)
 
 
-def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield what goes in one bulk operation: a device with its modules, as far as there is room."""
     batch: list[Entry] = []
     size = 0
-    for entry in entries:
-        length = len(encoded(entry.item))
-        if batch and (len(batch) == MOST_ITEMS or size + length > MOST_BYTES):
+    for of_device in _of_devices(entries):
+        lengths = [len(encoded(entry.item)) for entry in of_device]
+        if batch and not _has_room(len(batch) + len(of_device), size + sum(lengths)):
             yield batch
             batch, size = [], 0
-        batch.append(entry)
-        size += length
+        for entry, length in zip(of_device, lengths, strict=True):
+            if batch and not _has_room(len(batch) + 1, size + length):
+                yield batch
+                batch, size = [], 0
+            batch.append(entry)
+            size += length
     if batch:
         yield batch
 
 
-def _side_by_side(batches: Sequence[list[Entry]]) -> Iterator[list[list[Entry]]]:
-    """Yield some batches at a time, those of devices and of modules never together."""
+def _of_devices(entries: Iterable[Entry]) -> Iterable[list[Entry]]:
+    """Return the entries of each device, the device itself first: its modules need it, wherever they stand."""
+    of_device: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.item.module_id is not None):
+        of_device.setdefault(entry.item.id, []).append(entry)
+    return of_device.values()
+
+
+def _has_room(items: int, size: int) -> bool:
+    return items <= MOST_ITEMS and size <= MOST_BYTES
+
+
+def _side_by_side(batches: Iterable[list[Entry]]) -> Iterator[list[list[Entry]]]:
+    """Yield some batches at a time; one that goes on with the modules of a device waits for those before it."""
     some: list[list[Entry]] = []
     for batch in batches:
-        if some and (len(some) == AT_ONCE or _is_of_modules(batch) != _is_of_modules(some[0])):
+        if some and (len(some) == AT_ONCE or batch[0].item.id == some[-1][-1].item.id):
             yield some
             some = []
         some.append(batch)
@@ -121,29 +134,24 @@ def _side_by_side(batches: Sequence[list[Entry]]) -> Iterator[list[list[Entry]]]
         yield some
 
 
-def _is_of_modules(batch: Sequence[Entry]) -> bool:
-    return batch[0].item.module_id is not None
-
-
 async def _put(hub: Hub, batch: Sequence[Entry], file: str, outcome: Outcome) -> None:
-    """Make what is not there, and change what is."""
+    """Make what is not there, and then change what is: so it is known how many were made."""
     by_key = {entry.item.key: entry for entry in batch}
     errors = await hub.put_all([structs.replace(entry.item, import_mode="create") for entry in batch])
-    known = [by_key[one.key].item for one in errors if one.is_there_already and one.key in by_key]
+    known = {one.key for one in errors if one.is_there_already and one.key in by_key}
     refused = [one for one in errors if not one.is_there_already]
-    created = len(batch) - len(errors)
-    if known:
-        again = await hub.put_all([structs.replace(item, import_mode="createOrUpdate") for item in known])
-        refused += again
-        updated = len(known) - len(again)
-    else:
-        updated = 0
+    items = [entry.item for entry in batch if entry.item.key in known]
+    if items:
+        refused += await hub.put_all([structs.replace(item, import_mode="createOrUpdate") for item in items])
     outcome.refused += (_problem(one, by_key, file) for one in refused)
-    if _is_of_modules(batch):
-        outcome.modules += created + updated
-    else:
-        outcome.created += created
-        outcome.updated += updated
+    left_out = {one.key for one in refused}
+    for key in by_key.keys() - left_out:
+        if key.module_id is not None:
+            outcome.modules += 1
+        elif key in known:
+            outcome.updated += 1
+        else:
+            outcome.created += 1
 
 
 def _problem(one: Refused, by_key: dict[IdentityKey, Entry], file: str) -> Problem:

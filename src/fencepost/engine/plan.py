@@ -134,6 +134,6 @@ def unmeasurable(device: Device) -> tuple[str, ...]:
 
 
 def served_delays(delays: Mapping[str, timedelta]) -> Served:
-    """Return the delays of a served twin, rounded up to quarters of an hour so that few plans differ."""
-    quarter = length(timedelta(minutes=15))
-    return tuple(sorted((name, -(-length(delay) // quarter) * quarter) for name, delay in delays.items()))
+    """Return the delays of a served twin, rounded up to five minutes so that few plans differ."""
+    grain = length(timedelta(minutes=5))
+    return tuple(sorted((name, -(-length(delay) // grain) * grain) for name, delay in delays.items()))

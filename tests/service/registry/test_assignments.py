@@ -13,7 +13,7 @@ from fencepost.model.identity import SECURITY_MODULE, Identity, IdentityKey
 from fencepost.model.rule import SecurityGroup
 from fencepost.service.commands import Commands, Conflict
 from fencepost.service.pipeline import Busy
-from fencepost.service.registry import Draft, TwinPatch, assignments
+from fencepost.service.registry import Draft, TwinPatch, Wanted, assignments
 
 CAM = IdentityKey("cam-1")
 MODULE = IdentityKey("cam-1", SECURITY_MODULE)
@@ -216,7 +216,7 @@ def test_an_engine_that_lost_its_memory_is_told_again(tmp_path: Path, url: str) 
 
     async def before(made: World) -> None:
         keys = [IdentityKey(f"cam-{number:04}") for number in range(1200)]
-        drafts = [(Draft(key=key), {"SecurityGroup": "cameras"}) for key in keys]
+        drafts = [Wanted(Draft(key=key), {"SecurityGroup": "cameras"}) for key in keys]
         assert await made.registry.create_many(drafts, "ann") == []
 
     async def after(made: World) -> None:

@@ -14,7 +14,7 @@ from tests.service.registry.world import World, now, world
 from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.model.identity import SECURITY_MODULE, Authentication, CloudMessage, Identity, IdentityKey
 from fencepost.service.commands import Conflict, Missing, Outdated
-from fencepost.service.registry import Draft, RegistryCounts, TwinPatch
+from fencepost.service.registry import Draft, RegistryCounts, TwinPatch, Wanted
 
 CAM = IdentityKey("cam-1")
 MODULE = IdentityKey("cam-1", SECURITY_MODULE)
@@ -351,7 +351,7 @@ def test_while_the_store_is_away_everybody_is_told_so(tmp_path: Path, url: str) 
             registry.twins(after=None, limit=1),
             registry.counts(),
             registry.create(draft("cam-2"), "ann"),
-            registry.create_many([(draft("cam-2"), None)], "ann"),
+            registry.create_many([Wanted(draft("cam-2"))], "ann"),
             registry.update(draft(status="disabled"), "ann"),
             registry.delete(CAM, "ann"),
             registry.patch_twin(CAM, TwinPatch(tags={"SecurityGroup": "gateways"}), "ann"),

@@ -33,6 +33,20 @@ class Draft(Struct, frozen=True, kw_only=True):
     is_edge: bool = False
 
 
+class Wanted(Struct, frozen=True):
+    """
+    A draft with what its first twin says: tags and desired properties.
+
+    Of an identity that is registered already only one that `may_be_there` is taken; then the draft changes it,
+    and tags and desired properties are merged into its twin.
+    """
+
+    draft: Draft
+    tags: dict[str, Any] | None = None
+    desired: dict[str, Any] | None = None
+    may_be_there: bool = False
+
+
 class TwinPatch(Struct, frozen=True, kw_only=True):
     """
     What the owner changes of a twin; None leaves a part as it is.
@@ -43,6 +57,11 @@ class TwinPatch(Struct, frozen=True, kw_only=True):
     tags: dict[str, Any] | None = None
     desired: dict[str, Any] | None = None
     replace: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it leaves both parts as they are."""
+        return self.tags is None and self.desired is None
 
 
 class RegistryCounts(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from fencepost.model.errors import OperatorError
-from fencepost.model.identity import Identity, IdentityKey
+from fencepost.model.identity import IdentityKey
 from fencepost.model.record import AuditRecord
 from fencepost.model.registry import Registered, RegistryChange
 from fencepost.service.commands import Outdated
@@ -32,23 +32,12 @@ class Editor:
         _refuse_outdated(key, etag, known.identity.etag)
         return known
 
-    def update(self, draft: Draft, actor: str, etag: str | None) -> tuple[Identity, Identity]:
+    def update(self, draft: Draft, actor: str, etag: str | None) -> tuple[Registered, Registered]:
         """Return an identity before and after its change; raises Missing, Outdated, OperatorError."""
-        if problems := problems_of_draft(draft):
-            raise OperatorError(problems)
-        known, now = self.seen(draft.key, etag), self._clock()
-        after = changed_identity(known.identity, draft, now)
-        record = audit_of(
-            "update",
-            draft.key,
-            actor,
-            now,
-            before=shown(known.identity),
-            after=shown(after),
-            effect=shuts_out(known.identity, after) or "",
-        )
-        self._write(structs.replace(known, identity=after), record)
-        return known.identity, after
+        known = self.seen(draft.key, etag)
+        after, record = updated(known, draft, actor, self._clock())
+        self._write(after, record)
+        return known, after
 
     def delete(self, known: Registered, actor: str) -> None:
         """Take an identity away, with all that belongs to it."""
@@ -60,15 +49,40 @@ class Editor:
         self, key: IdentityKey, patch: TwinPatch, actor: str, etag: str | None
     ) -> tuple[Registered, Registered]:
         """Return an identity before and after a change of its twin; raises Missing, Outdated, OperatorError."""
-        known, now = there(self._store.registered(key), key), self._clock()
+        known = there(self._store.registered(key), key)
         _refuse_outdated(key, etag, twin_of(known).etag)
-        twin = changed(known, patch, now)
-        after = structs.replace(known, twin=twin, tag=tag_of(key, twin.tags))
-        self._write(after, _audit_of_twin(key, patch, actor, now, known, after))
+        after, record = with_twin_patched(known, patch, actor, self._clock())
+        self._write(after, record)
         return known, after
 
     def _write(self, after: Registered, record: AuditRecord) -> None:
         self._store.change_registry(RegistryChange(put=[after], audit=[record]))
+
+
+def updated(known: Registered, draft: Draft, actor: str, now: datetime) -> tuple[Registered, AuditRecord]:
+    """Return an identity as a draft wants it, and its record; raises OperatorError with all problems."""
+    if problems := problems_of_draft(draft):
+        raise OperatorError(problems)
+    after = changed_identity(known.identity, draft, now)
+    record = audit_of(
+        "update",
+        draft.key,
+        actor,
+        now,
+        before=shown(known.identity),
+        after=shown(after),
+        effect=shuts_out(known.identity, after) or "",
+    )
+    return structs.replace(known, identity=after), record
+
+
+def with_twin_patched(
+    known: Registered, patch: TwinPatch, actor: str, now: datetime
+) -> tuple[Registered, AuditRecord]:
+    """Return an identity after a change of its twin, and the record; raises OperatorError with all problems."""
+    key, twin = known.identity.key, changed(known, patch, now)
+    after = structs.replace(known, twin=twin, tag=tag_of(key, twin.tags))
+    return after, _audit_of_twin(key, patch, actor, now, known, after)
 
 
 def _refuse_outdated(key: IdentityKey, seen: str | None, is_now: str) -> None:

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from fencepost.model.errors import FencepostError
 from fencepost.model.identity import Identity, IdentityKey, Twin
 from fencepost.model.page import Page
+from fencepost.model.registry import Registered
 from fencepost.service.commands import Missing
 from fencepost.service.pipeline import Pipeline
 from fencepost.service.registry.assignments import BATCH, Assignments
-from fencepost.service.registry.drafts import Draft, RegistryCounts, TwinPatch
+from fencepost.service.registry.drafts import Draft, RegistryCounts, TwinPatch, Wanted
 from fencepost.service.registry.editing import Editor
-from fencepost.service.registry.enrolment import Enrolment, Registrar, Wanted
+from fencepost.service.registry.enrolment import Enrolment, Registrar
 from fencepost.service.registry.identities import shuts_out, there
 from fencepost.service.registry.ports import Note, RegistryStore
 from fencepost.service.registry.reports import Reports
@@ -105,28 +107,45 @@ class Registry:
 
         Raises Conflict, Missing (a module without its device) and OperatorError with all problems.
         """
-        enrolment = await self._turns.take(self._create, [(draft, tags)], actor)
+        enrolment = await self._turns.take(self._create, [Wanted(draft, tags)], actor)
         for _, error in enrolment.refused:
             raise error
         return enrolment.created[0]
 
-    async def create_many(self, drafts: Sequence[Wanted], actor: str) -> list[tuple[IdentityKey, str]]:
+    async def create_many(
+        self, drafts: Sequence[Wanted], actor: str
+    ) -> list[tuple[IdentityKey, FencepostError]]:
         """
-        Register all that can be, and return the others with the reasons.
+        Register or change all that can be, and return the others with a Conflict, Missing or OperatorError.
 
-        One transaction holds the drafts of about 500: after an error the former ones are registered.
+        One transaction holds about 500 drafts: after an error of another kind the former ones are done. Those
+        of one device are together in one, the device first.
         """
-        refused: list[tuple[IdentityKey, str]] = []
+        refused: list[tuple[IdentityKey, FencepostError]] = []
         for batch in _batches(drafts):
             enrolment = await self._turns.take(self._create, batch, actor)
-            refused += [(key, str(error).replace("\n", "; ")) for key, error in enrolment.refused]
+            refused += enrolment.refused
+            patched = [one.after.identity.key for one in enrolment.changed if not one.patch.is_empty]
+            await asyncio.gather(*(self._note(key.device_id, "TwinUpdates") for key in patched))
         return refused
 
     async def _create(self, drafts: Sequence[Wanted], actor: str) -> Enrolment:
         enrolment = await asyncio.to_thread(self._registrar.enrol, drafts, actor)
-        device_ids = dict.fromkeys(identity.key.device_id for identity in enrolment.created)
+        for one in enrolment.changed:
+            self._tell(one.before, one.after, one.patch)
+        moved = [one.after.identity for one in enrolment.changed if one.before.tag != one.after.tag]
+        device_ids = dict.fromkeys(identity.key.device_id for identity in (*enrolment.created, *moved))
         await self._assignments.settle(device_ids, actor)
         return enrolment
+
+    def _tell(self, before: Registered, after: Registered, patch: TwinPatch) -> None:
+        """Let who is connected as an identity know what was changed of it."""
+        key = after.identity.key
+        if (reason := shuts_out(before.identity, after.identity)) is not None:
+            self._sessions.close(key, reason)
+        session = self._sessions.of(key)
+        if patch.desired is not None and session is not None:
+            session.push_desired(desired_push(twin_of(before), twin_of(after), patch))
 
     async def update(self, draft: Draft, actor: str, *, etag: str | None = None) -> Identity:
         """
@@ -139,9 +158,8 @@ class Registry:
 
     async def _update(self, draft: Draft, actor: str, etag: str | None) -> Identity:
         before, after = await asyncio.to_thread(self._editor.update, draft, actor, etag)
-        if (reason := shuts_out(before, after)) is not None:
-            self._sessions.close(draft.key, reason)
-        return after
+        self._tell(before, after, TwinPatch())
+        return after.identity
 
     async def delete(self, key: IdentityKey, actor: str, *, etag: str | None = None) -> None:
         """
@@ -176,9 +194,7 @@ class Registry:
 
     async def _patch_twin(self, key: IdentityKey, patch: TwinPatch, actor: str, etag: str | None) -> Twin:
         before, after = await asyncio.to_thread(self._editor.patch_twin, key, patch, actor, etag)
-        session = self._sessions.of(key)
-        if patch.desired is not None and session is not None:
-            session.push_desired(desired_push(twin_of(before), twin_of(after), patch))
+        self._tell(before, after, patch)
         await self._assignments.settle([key.device_id] if before.tag != after.tag else [], actor)
         return twin_of(after)
 
@@ -219,10 +235,10 @@ def _batches(drafts: Iterable[Wanted]) -> Iterator[list[Wanted]]:
     """Yield about 500 drafts at a time: all of a device together, the device first."""
     of_device: dict[str, list[Wanted]] = {}
     for wanted in drafts:
-        of_device.setdefault(wanted[0].key.device_id, []).append(wanted)
+        of_device.setdefault(wanted.draft.key.device_id, []).append(wanted)
     batch: list[Wanted] = []
     for of_one in of_device.values():
-        batch += sorted(of_one, key=lambda wanted: wanted[0].key.module_id is not None)
+        batch += sorted(of_one, key=lambda wanted: wanted.draft.key.module_id is not None)
         if len(batch) >= BATCH:
             yield batch
             batch = []

@@ -31,24 +31,28 @@ _TAGS, _DESIRED, _REPORTED = "tags", "properties.desired", "properties.reported"
 
 def twin_of(one: Registered) -> Twin:
     """Return the twin of an identity; one that nobody has touched is as the identity's creation left it."""
-    return one.twin or first_twin(one.identity, {})
+    return one.twin or first_twin(one.identity, {}, {})
 
 
-def first_twin(identity: Identity, tags: Mapping[str, Any]) -> Twin:
-    """Return the twin of a new identity; a security module has Microsoft's defaults. Raises OperatorError."""
-    at = written(identity.created_at)
-    tags = cleaned(tags)
-    if problems := problems_of(tags, _TAGS):
+def first_twin(identity: Identity, tags: Mapping[str, Any], desired: Mapping[str, Any]) -> Twin:
+    """
+    Return the twin of a new identity; raises OperatorError with all problems.
+
+    A security module has Microsoft's defaults where its desired properties say nothing else.
+    """
+    if problems := [*problems_of(tags, _TAGS), *problems_of(desired, _DESIRED)]:
         raise OperatorError(problems)
+    defaults = default_desired() if identity.key.module_id == SECURITY_MODULE else {}
+    at = written(identity.created_at)
     twin = Twin(
         key=identity.key,
         etag=twin_etag(identity.generation_id, 1),
         version=1,
         tags=patched({}, tags),
-        desired=first(default_desired() if identity.key.module_id == SECURITY_MODULE else {}, at),
+        desired=first(patched(defaults, desired), at),
         reported=first({}, at),
     )
-    _refuse_size([(_TAGS, twin.tags, TAGS_BYTES)])
+    _refuse_size([(_TAGS, twin.tags, TAGS_BYTES), (_DESIRED, twin.desired.values, PROPERTIES_BYTES)])
     return twin
 
 

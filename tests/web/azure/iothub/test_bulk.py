@@ -6,6 +6,10 @@ import httpx2
 import pytest
 from tests.web.azure.iothub.standing import Standing
 
+from fencepost.service.pipeline import Busy
+
+KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
 
 def change(standing: Standing, *lines: dict[str, Any]) -> httpx2.Response:
     return standing.owner.post("/devices", json=list(lines))
@@ -65,6 +69,91 @@ def test_without_a_mode_a_device_is_made_or_changed(standing: Standing) -> None:
     for status in ("enabled", "disabled"):
         assert change(standing, {"id": "either", "status": status}).status_code == 200
         assert standing.owner.get("/devices/either").json()["status"] == status
+
+
+def keys_of(primary: str) -> dict[str, Any]:
+    return {"symmetricKey": {"primaryKey": primary, "secondaryKey": primary}}
+
+
+@pytest.mark.parametrize("mode", ["create", "createOrUpdate"])
+def test_a_line_of_the_security_module_is_taken_for_the_generated_one(standing: Standing, mode: str) -> None:
+    agent = f"/devices/agent-{mode}/modules/azureiotsecurity"
+    line = {
+        "id": f"agent-{mode}",
+        "moduleId": "azureiotsecurity",
+        "importMode": mode,
+        "authentication": keys_of(KEY),
+        "properties": {"desired": {"own": 1}},
+    }
+    assert change(standing, line, {"id": f"agent-{mode}", "importMode": mode}).status_code == 200
+    assert standing.owner.get(agent).json()["authentication"]["symmetricKey"]["primaryKey"] == KEY
+    desired = standing.owner.get(agent.replace("/devices/", "/twins/")).json()["properties"]["desired"]
+    assert desired["own"] == 1
+    assert set(desired) > {"own", "$version", "$metadata"}  # and Microsoft's defaults
+
+
+def test_lines_are_carried_out_in_their_order(standing: Standing) -> None:
+    standing.device("order-1")
+    answer = change(
+        standing,
+        {"id": "order-1", "importMode": "delete"},
+        {"id": "order-1", "moduleId": "m"},
+        {"id": "order-2"},
+        {"id": "order-3", "importMode": "update"},
+        {"id": "order-2", "moduleId": "azureiotsecurity", "authentication": keys_of(KEY)},
+        {"id": "order-2", "moduleId": "m", "importMode": "create"},
+    )
+    assert errors_of(answer) == [("order-1", "DeviceNotFound"), ("order-3", "DeviceNotFound")]
+    shown = standing.owner.get("/devices/order-2/modules/azureiotsecurity").json()
+    assert shown["authentication"]["symmetricKey"]["primaryKey"] == KEY
+
+
+def test_refusals_have_the_codes_and_the_order_of_their_lines(standing: Standing) -> None:
+    standing.device("coded")
+    answer = change(
+        standing,
+        {"id": "coded-new", "moduleId": "m", "importMode": "create"},
+        {"id": "coded-2", "authentication": {"type": "guess"}},
+        {"id": "coded", "moduleId": "azureiotsecurity", "importMode": "create"},
+        {"id": "coded-3", "tags": {"a.b": 1}},
+        {"id": "coded-new", "importMode": "create"},
+        {"id": "nobody", "moduleId": "m", "importMode": "create"},
+        {"id": "coded", "properties": {"desired": {"a": {"b.c": 1}}}},
+    )
+    assert errors_of(answer) == [
+        ("coded-2", "ArgumentInvalid"),
+        ("coded", "ModuleAlreadyExistsOnDevice"),
+        ("coded-3", "ArgumentInvalid"),
+        ("nobody", "DeviceNotFound"),
+        ("coded", "ArgumentInvalid"),
+    ]
+
+
+def test_a_twins_etag_must_still_stand_where_a_line_names_one(standing: Standing) -> None:
+    standing.device("careful")
+    etag = standing.owner.get("/twins/careful").json()["etag"]
+    line = {"id": "careful", "tags": {"site": "x"}}
+    assert errors_of(change(standing, {**line, "twinETag": "c3RhbGU="})) == [
+        ("careful", "PreconditionFailed")
+    ]
+    assert standing.owner.get("/twins/careful").json()["tags"] == {}
+    assert change(standing, {**line, "twinETag": etag}).status_code == 200
+    assert standing.owner.get("/twins/careful").json()["tags"] == {"site": "x"}
+    assert change(standing, {**line, "id": "careful-2", "twinETag": etag}).status_code == 200
+    assert standing.owner.get("/twins/careful-2").json()["tags"] == {"site": "x"}
+
+
+def test_a_journal_without_room_is_named_for_each_line(
+    standing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any, **__: Any) -> int:
+        raise Busy("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(standing.pipeline, "submit", full)
+        answer = change(standing, {"id": "full-1", "importMode": "create"}, {"id": "full-2"})
+    assert errors_of(answer) == [("full-1", "ThrottlingException"), ("full-2", "ThrottlingException")]
+    assert change(standing, {"id": "full-1"}, {"id": "full-2"}).status_code == 200
 
 
 @pytest.mark.parametrize("mode", ["updateIfMatchETag", "deleteIfMatchETag", "createOrUpdateIfMatchETag"])

@@ -9,7 +9,7 @@ import pytest
 from tests.web.azure.iothub.standing import Connected, Standing
 
 from fencepost.model.identity import IdentityKey
-from fencepost.service.registry import Draft
+from fencepost.service.registry import Draft, Wanted
 from fencepost.web.azure.iothub import querying
 
 ASKED = "SELECT * FROM devices WHERE "
@@ -19,8 +19,8 @@ FLEET = 450
 @pytest.fixture(scope="module", autouse=True)
 def _fleet(standing: Standing) -> None:
     """More devices than one piece of the registry holds."""
-    drafts: list[tuple[Draft, dict[str, Any] | None]] = [
-        (Draft(key=IdentityKey(f"dev-{number:03}")), {"number": number, "even": number % 2 == 0})
+    drafts = [
+        Wanted(Draft(key=IdentityKey(f"dev-{number:03}")), {"number": number, "even": number % 2 == 0})
         for number in range(FLEET)
     ]
     assert standing.run(standing.registry.create_many(drafts, "test")) == []

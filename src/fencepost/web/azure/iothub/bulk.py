@@ -1,17 +1,20 @@
 """`POST /devices`: up to a hundred devices and modules at once, each for itself."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from litestar import Response, post
 
-from fencepost.model.errors import OperatorError
+from fencepost.model.errors import FencepostError, OperatorError
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import IdentityKey
 from fencepost.net.hub_http import AnyRequest
+from fencepost.service.commands import Conflict, Missing, Outdated
 from fencepost.service.pipeline import Busy
+from fencepost.service.registry import Wanted
 from fencepost.web.azure.iothub.access import actor_of, takes
-from fencepost.web.azure.iothub.bodies import ExchangedBody, TwinBody, draft_of
+from fencepost.web.azure.iothub.bodies import ExchangedBody, draft_of
 from fencepost.web.azure.iothub.calls import SHARED, answered, body_of
 from fencepost.web.azure.iothub.errors import about, of_busy
 from fencepost.web.azure.iothub.service import HubService
@@ -19,6 +22,10 @@ from fencepost.web.azure.iothub.service import HubService
 MOST = 100
 IF_MATCH = "ifmatchetag"
 MODES = frozenset({"create", "createorupdate", "update", "delete", "updatetwin"})
+ANSWERS = (HubError, OperatorError, Busy, Conflict, Missing, Outdated)
+"""What goes wrong with one line and says nothing of the others."""
+
+Errors = list[tuple[IdentityKey, FencepostError]]
 
 
 @post("/devices", status_code=200, guards=[takes("RegistryWrite")], **SHARED)
@@ -30,8 +37,9 @@ async def change_many(request: AnyRequest) -> Response[bytes]:
     """
     lines = await body_of(request, list[ExchangedBody])
     _check(lines)
-    errors = [error for line in lines if (error := await _failure(request, line)) is not None]
-    return _answer(errors)
+    failures = await _failures(request.app.state.hub, lines, actor_of(request))
+    keys = [key for line in lines if (key := _key(line)) in failures]
+    return _answer([_named(key, failures[key]) for key in keys])
 
 
 def _check(lines: Sequence[ExchangedBody]) -> None:
@@ -48,24 +56,57 @@ def _key(line: ExchangedBody) -> IdentityKey:
     return IdentityKey(line.id, line.module_id or None)
 
 
-async def _failure(request: AnyRequest, line: ExchangedBody) -> dict[str, Any] | None:
-    """Carry out one line, and return what went wrong."""
-    hub: HubService = request.app.state.hub
-    key = _key(line)
+async def _failures(
+    hub: HubService, lines: Sequence[ExchangedBody], actor: str
+) -> dict[IdentityKey, HubError]:
+    """Carry out all lines in their order, and return what went wrong with some."""
+    failures: dict[IdentityKey, HubError] = {}
+    for registers, run in groupby(lines, _registers):
+        for key, error in await (_register if registers else _change)(hub, [*run], actor):
+            failures[key] = await _worded(hub, key, error)
+    return failures
+
+
+def _registers(line: ExchangedBody) -> bool:
+    """Return whether a line makes an identity, or changes it without regard to what it was."""
+    return _mode(line) == "create" or (_mode(line) == "createorupdate" and not line.twin_etag)
+
+
+async def _register(hub: HubService, lines: Sequence[ExchangedBody], actor: str) -> Errors:
+    """Carry out lines together: in a transaction, with one change of the engine's groups."""
+    errors: Errors = []
+    drafts = []
+    for line in lines:
+        try:
+            drafts.append(_wanted(line))
+        except HubError as error:
+            errors.append((_key(line), error))
     try:
-        async with about(hub, key):
-            await _carry_out(hub, key, line, actor_of(request))
-    except HubError as error:
-        return _named(key, error)
-    except OperatorError as error:
-        return _named(key, HubError("ArgumentInvalid", str(error)))
+        errors += await hub.registry.create_many(drafts, actor)
     except Busy as error:
-        return _named(key, of_busy(error))
-    return None
+        errors += [(wanted.draft.key, error) for wanted in drafts]
+    return errors
+
+
+def _wanted(line: ExchangedBody) -> Wanted:
+    desired = line.properties.desired if line.properties is not None else None
+    may_be_there = _mode(line) != "create"
+    return Wanted(draft_of(_key(line), line), line.tags, desired, may_be_there=may_be_there)
+
+
+async def _change(hub: HubService, lines: Sequence[ExchangedBody], actor: str) -> Errors:
+    """Carry out lines one after the other."""
+    errors: Errors = []
+    for line in lines:
+        try:
+            await _carry_out(hub, _key(line), line, actor)
+        except ANSWERS as error:
+            errors.append((_key(line), error))
+    return errors
 
 
 async def _carry_out(hub: HubService, key: IdentityKey, line: ExchangedBody, actor: str) -> None:
-    mode = (line.import_mode or "createOrUpdate").lower()
+    mode = _mode(line)
     kind = mode.removesuffix(IF_MATCH)
     if kind not in MODES or mode == f"create{IF_MATCH}":
         raise HubError("ArgumentInvalid", f"there is no importMode {line.import_mode!r}")
@@ -73,13 +114,20 @@ async def _carry_out(hub: HubService, key: IdentityKey, line: ExchangedBody, act
     if kind == "delete":
         await hub.registry.delete(key, actor, etag=etag)
         return
-    if kind == "create" or (kind == "createorupdate" and await hub.registry.find(key) is None):
-        await hub.registry.create(draft_of(key, line), actor, line.tags)
-        await _change_twin(hub, key, TwinBody(properties=line.properties), actor)
+    if kind == "createorupdate" and await hub.registry.find(key) is None:
+        for _, error in await hub.registry.create_many([_wanted(line)], actor):
+            raise error
         return
     if kind != "updatetwin":
         await hub.registry.update(draft_of(key, line), actor, etag=etag)
-    await _change_twin(hub, key, line.twin, actor, (line.twin_etag or "").strip('"') or None)
+    patch = line.twin.patch()
+    if not patch.is_empty:
+        twin_etag = (line.twin_etag or "").strip('"') or None
+        await hub.registry.patch_twin(key, patch, actor, etag=twin_etag)
+
+
+def _mode(line: ExchangedBody) -> str:
+    return (line.import_mode or "createOrUpdate").lower()
 
 
 def _etag(line: ExchangedBody, mode: str) -> str | None:
@@ -92,13 +140,17 @@ def _etag(line: ExchangedBody, mode: str) -> str | None:
     return etag.strip('"')
 
 
-async def _change_twin(
-    hub: HubService, key: IdentityKey, twin: TwinBody, actor: str, etag: str | None = None
-) -> None:
-    """Change what a line says of the twin."""
-    patch = twin.patch()
-    if patch.tags is not None or patch.desired is not None:
-        await hub.registry.patch_twin(key, patch, actor, etag=etag)
+async def _worded(hub: HubService, key: IdentityKey, error: FencepostError) -> HubError:
+    """Return an error in the words of the service."""
+    try:
+        async with about(hub, key):
+            raise error
+    except HubError as said:
+        return said
+    except OperatorError as said:
+        return HubError("ArgumentInvalid", str(said))
+    except Busy as said:
+        return of_busy(said)
 
 
 def _named(key: IdentityKey, error: HubError) -> dict[str, Any]:
