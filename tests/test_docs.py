@@ -11,11 +11,13 @@ import yaml
 from tests.command_lines import command_lines_in, problems_of
 from tests.serving import Serving
 
+from fencepost.app.front_door import PERMISSIONS
 from fencepost.config.service import KEYS, SECTIONS
 from fencepost.config.setting import size_text, span_text
 from fencepost.config.settings_text import _written
 from fencepost.model.alert import TRANSITIONS
 from fencepost.service.commands import BY_HAND
+from fencepost.web.azure import iothub
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
@@ -120,7 +122,7 @@ def test_a_command_line_that_there_is_not_is_found() -> None:
 
 def test_the_pages_that_an_operator_follows_show_commands() -> None:
     shown = {tuple(line[:1]) for page in PAGES for line in shown_commands(page)}
-    assert {("init",), ("serve",), ("journal",), ("rebuild",)} <= shown
+    assert {("init",), ("serve",), ("devices",), ("journal",), ("rebuild",)} <= shown
 
 
 @pytest.mark.parametrize("section", KEYS)
@@ -133,10 +135,10 @@ def test_the_page_of_settings_names_no_other_sections() -> None:
 
 
 def test_every_block_of_yaml_and_json_can_be_read() -> None:
-    for page in ("operations.md", "api.md", "architecture.md"):
-        for language, block in blocks_of(named(page)):
+    for page in PAGES:
+        for language, block in blocks_of(page.read_text(encoding="utf-8")):
             if language in {"yaml", "json"}:
-                assert yaml.safe_load(block), page
+                assert [*yaml.safe_load_all(block)], page
 
 
 def test_every_figure_is_explained_and_every_figure_explained_is_there(serving: Serving) -> None:
@@ -194,3 +196,26 @@ def test_every_step_that_a_person_may_take_with_an_alert_is_in_the_api_page() ->
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\w+) \|$", named("api.md"), re.MULTILINE)
     stated = {(before, action): after for action, befores, after in rows for before in befores.split(", ")}
     assert stated == {pair: after for pair, after in TRANSITIONS.items() if pair[1] in BY_HAND}
+
+
+def test_every_call_of_iot_hub_that_owners_make_is_in_the_page_of_the_front_door() -> None:
+    rows = re.findall(r"^\| (`[A-Z]+`(?: `[A-Z]+`)*) \| (`/.*?`) \|", named("gateway.md"), re.MULTILINE)
+    stated = {
+        (method, path)
+        for methods, paths in rows
+        for method in re.findall(r"`(\w+)`", methods)
+        for path in re.findall(r"`(\S+)`", paths)
+    }
+    served = {
+        (str(method), re.sub(r"\{\w+:str\}", "{id}", path))
+        for handler in iothub.HANDLERS
+        for method in handler.http_methods
+        for path in handler.paths
+    }
+    query = {("POST", "/devices/query"): ("POST", "/devices/{id}")}
+    assert {query.get(call, call) for call in stated} == served
+
+
+def test_the_shared_access_policies_are_those_of_the_page_of_the_front_door() -> None:
+    table = named("gateway.md").partition("| policy | may |")[2].partition("\n\n")[0]
+    assert {*re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)} == {*PERMISSIONS}

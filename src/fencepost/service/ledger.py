@@ -88,8 +88,8 @@ class Ledger:
         recent = self._store.histories(identities) if identities else []
         alerts = {alert.alert_id: alert for alert in (*standing, *recent)}
         assigned = {one.entry.device_id for one in batch if isinstance(one.entry, DeviceAssigned)}
-        devices = ((device_id, self._store.device(device_id)) for device_id in assigned)
-        tags = {device_id: device.tag for device_id, device in devices if device is not None}
+        states = self._store.tags([*assigned]) if assigned else []
+        tags = {state.device_id: state.tag for state in states if state.is_known}
         return Known(AlertBook(alerts.values()), tags)
 
     def _standing_of_groups(self, outcomes: Iterable[Outcome]) -> list[Alert]:

@@ -6,7 +6,8 @@ from typing import Protocol
 from fencepost.engine.lifecycle import Identity
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
-from fencepost.model.record import Changes, DeviceRecord
+from fencepost.model.record import Changes
+from fencepost.model.registry import TagState
 from fencepost.model.rule import SecurityGroup
 
 
@@ -45,8 +46,8 @@ class AlertStore(Protocol):
     def alert(self, alert_id: str) -> Alert | None:
         """Return one alert."""
 
-    def device(self, device_id: str) -> DeviceRecord | None:
-        """Return one device."""
+    def tags(self, device_ids: Sequence[str]) -> list[TagState]:
+        """Return how the tags of some devices stand, registered or not, in this order."""
 
     def commit(self, changes: Changes) -> None:
         """

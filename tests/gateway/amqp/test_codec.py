@@ -131,6 +131,12 @@ def test_a_billion_values_that_take_no_bytes_are_refused_at_once(kind: bytes) ->
         Reader(b"\xf0" + struct.pack(">II", 5, 2**30) + kind).read()
 
 
+def test_an_array_has_no_more_values_than_bytes() -> None:
+    with pytest.raises(DeviceError, match="too many"):
+        Reader(b"\xf0" + struct.pack(">II", 5, 1000) + b"\x41").read()
+    assert Reader(b"\xf0" + struct.pack(">II", 5, 1) + b"\x41").read() == [True]
+
+
 def test_lists_within_lists_without_end_are_refused() -> None:
     value = b"\x45"
     for _ in range(5000):

@@ -1,6 +1,7 @@
 """Who may attach where on one connection, and what ends it."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.gateway.rig import run
 from fencepost.config.service import Gateway
 from fencepost.gateway.amqp import connection
 from fencepost.gateway.amqp.session import MOST_LINKS
+from fencepost.gateway.credentials import Granted
 from fencepost.model.entry import Operated
 from fencepost.model.identity import SECURITY_MODULE, Authentication, IdentityKey
 from fencepost.service.registry import Draft
@@ -164,6 +166,50 @@ def test_a_token_that_was_put_before_a_device_was_disabled_opens_nothing(tmp_pat
             await one.rig.registry.update(draft, "tests")
             with pytest.raises(RefusedError, match="amqp:unauthorized-access"):
                 await client.sender(EVENTS)
+
+    run(work())
+
+
+def test_who_is_disabled_while_it_is_let_in_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            await one.rig.add("cam-1")
+            client = await one.signed_in(CAM)
+            known, by_token = await one.rig.registry.identity(CAM), one.gateway.credentials.by_token
+
+            async def slowly(key: IdentityKey, shown: str) -> Granted:
+                granted = await by_token(key, shown)
+                draft = Draft(key=CAM, authentication=known.authentication, status="disabled")
+                await one.rig.registry.update(draft, "tests")
+                return granted
+
+            monkeypatch.setattr(one.gateway.credentials, "by_token", slowly)
+            with suppress(RefusedError):
+                await client.ended(await client.sender(EVENTS))
+            assert one.gateway.sessions.count() == 0
+
+    run(work())
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_a_session_does_not_outlast_its_links(tmp_path: Path, is_refused: bool) -> None:
+    """Nor is there one where its first link leads nowhere."""
+
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            await one.rig.add("cam-1")
+            client = await one.signed_in(CAM)
+            if is_refused:
+                with pytest.raises(RefusedError, match="amqp:not-allowed"):
+                    await client.sender("/devices/cam-1/messages/devicebound")
+                assert one.gateway.sessions.of(CAM) is None
+            else:
+                await client.sender(EVENTS)
+            client.reset()
+            await one.rig.until(lambda: not one.traffic.open)
+            await one.rig.until(lambda: one.gateway.sessions.count() == 0)
 
     run(work())
 

@@ -5,6 +5,7 @@ import gc
 import random
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -232,6 +233,32 @@ def test_nobody_fills_our_memory_while_a_password_is_checked(tmp_path: Path) -> 
             await client.is_gone()
             assert one.traffic.malformed == 1
             await one.rig.until(lambda: not living(DeviceConnection))
+
+    run(work())
+
+
+def test_nothing_is_read_of_a_stranger_that_does_not_read(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with hub(tmp_path) as one:
+            reads: list[str] = []
+            transport: Any = SimpleNamespace(
+                pause_reading=lambda: reads.append("paused"),
+                resume_reading=lambda: reads.append("resumed"),
+                get_extra_info=lambda name, default=None: default,
+                is_closing=lambda: False,
+                write=lambda data: None,
+            )
+            stranger = protocol.amqp_protocol(one.gateway)
+            stranger.connection_made(transport)
+            stranger.pause_writing()
+            assert reads == ["paused"]
+            stranger.resume_writing()
+            stranger.pause_writing()
+            assert reads == ["paused", "resumed", "paused"]
+            stranger.data_received(AMQP_HEADER)
+            stranger.resume_writing()
+            assert reads[-1] == "resumed"
+            stranger.connection_lost(None)
 
     run(work())
 

@@ -130,6 +130,7 @@ def test_a_batch_holds_both_kinds_and_both_encodings(standing: Standing) -> None
     [
         (b"", 400),
         (b"{}", 400),
+        (b'[{"body":"\xd0("}]', 400),
         (b"[]", 400),
         (b"[1]", 400),
         (b"[" * 100_000, 400),

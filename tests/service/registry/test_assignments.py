@@ -239,3 +239,22 @@ def test_a_tag_of_no_group_takes_effect_when_the_group_comes(tmp_path: Path, url
         assert made.group_of("cam-1") == "PLCs"
 
     run(tmp_path, url, story)
+
+
+def test_the_audit_says_which_group_a_device_had_before(tmp_path: Path, url: str) -> None:
+    async def story(made: World) -> None:
+        for tag in ("cameras", "gateways", None):
+            drafts = [
+                Wanted(Draft(key=IdentityKey(f"cam-{number}")), {"SecurityGroup": tag}, may_be_there=True)
+                for number in range(3)
+            ]
+            assert await made.registry.create_many(drafts, "ann") == []
+        moves = [one for one in made.store.audit(after=None, limit=50).items if one.action == "put"]
+        of_one = [(one.before, one.after) for one in moves if one.subject == "device/cam-1"]
+        assert [*reversed(of_one)] == [
+            (None, {"SecurityGroup": "cameras"}),
+            ({"SecurityGroup": "cameras"}, {"SecurityGroup": "gateways"}),
+            ({"SecurityGroup": "gateways"}, {"SecurityGroup": None}),
+        ]
+
+    run(tmp_path, url, story)

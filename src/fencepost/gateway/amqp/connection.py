@@ -15,7 +15,7 @@ from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.grants import Grants
 from fencepost.gateway.amqp.links import Outgoing
 from fencepost.gateway.amqp.session import DeviceSession
-from fencepost.gateway.credentials import Unauthorized
+from fencepost.gateway.credentials import Granted, Unauthorized
 from fencepost.gateway.gateway import Gateway
 from fencepost.model.errors import FencepostError
 from fencepost.model.identity import IdentityKey
@@ -84,7 +84,7 @@ class DeviceConnection:
     async def _attach_first(self, address: Address, link: Any) -> None:
         """Attach the first link of an identity, if it has proved itself."""
         try:
-            key = await self.grants.admit(address.keys)
+            granted = await self.grants.admit(address.keys)
         except Unauthorized:
             self._turn_away(link)
         except FencepostError:
@@ -92,9 +92,20 @@ class DeviceConnection:
                 self.engine.refuse(link, "com.microsoft:timeout", "try again later")
         else:
             if self.engine.is_wanted(link):
+                key = granted.identity.key
                 (self._sessions.get(key) or self._enter(key)).attach(address.place, link)
+                await self._confirm(granted)
         finally:
             self._attaching -= 1
+
+    async def _confirm(self, granted: Granted) -> None:
+        """Send an identity away that was changed before anybody could find it among the sessions."""
+        session = self._sessions.get(granted.identity.key)
+        try:
+            await self._gateway.credentials.confirm(granted)
+        except FencepostError:
+            if session is not None:
+                session.close("changed meanwhile")
 
     def _turn_away(self, link: Any) -> None:
         if self.engine.is_wanted(link):

@@ -81,7 +81,7 @@ class Grants:
         self._permissions = frozenset(allowed)
         self._put(None, token, parse_sas(token).expires_at)
 
-    async def admit(self, keys: Sequence[IdentityKey]) -> IdentityKey:
+    async def admit(self, keys: Sequence[IdentityKey]) -> Granted:
         """
         Return which of the identities that an address may name has proved itself here; raises Unauthorized.
 
@@ -90,25 +90,24 @@ class Grants:
         credentials = self._gateway.credentials
         for key in keys:
             if (grant := self._of.get(key)) is not None and grant.token is not None:
-                await self._check_again(key, grant.token)
-                return key
+                return await self._check_again(key, grant.token)
         policy = self._of.get(None)
         if policy is not None and "DeviceConnect" in self._permissions:
             token = policy.token or ""
-            return (await _first(keys, lambda one: credentials.by_token(one, token)))[0]
+            return (await _first(keys, lambda one: credentials.by_token(one, token)))[1]
         if self._is_for_certificate(keys[0]):
             shown = self._certificate
             key, granted = await _first(keys, lambda one: credentials.by_certificate(one, shown))
             self._put(key, None, granted.expires_at)
-            return key
+            return granted
         known = next((key for key in self._of if key is not None), None)
         if known is not None:
             raise credentials.trespassed(known, "a link of another identity")
         raise Unauthorized("nothing was shown")
 
-    async def _check_again(self, key: IdentityKey, token: str) -> None:
+    async def _check_again(self, key: IdentityKey, token: str) -> Granted:
         try:
-            await self._gateway.credentials.by_token(key, token)
+            return await self._gateway.credentials.by_token(key, token)
         except Unauthorized:
             self.revoke(key)
             raise

@@ -40,7 +40,7 @@ class AmqpProtocol(asyncio.Protocol):
         self._is_answered = False
         self._checking: asyncio.Task[None] | None = None
         self._connection: DeviceConnection | None = None
-        self._is_open = False
+        self._is_open = self._is_clogged = False
 
     # the transport
 
@@ -66,12 +66,18 @@ class AmqpProtocol(asyncio.Protocol):
             self._connection.lost()
 
     def pause_writing(self) -> None:
+        self._is_clogged = True
         if self._connection is not None:
             self._connection.engine.pause_writing()
+        else:
+            self.transport.pause_reading()  # a web socket answers every ping, also at the beginning
 
     def resume_writing(self) -> None:
+        self._is_clogged = False
         if self._connection is not None:
             self._connection.engine.resume_writing()
+        else:
+            self.transport.resume_reading()
 
     # the beginning
 
@@ -153,6 +159,8 @@ class AmqpProtocol(asyncio.Protocol):
     def _made(self) -> DeviceConnection:
         if self._connection is None:
             self._connection = DeviceConnection(self._gateway, self.transport, self._traffic)
+            if self._is_clogged:
+                self._connection.engine.pause_writing()
         return self._connection
 
     def _open(self) -> None:

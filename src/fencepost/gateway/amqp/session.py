@@ -52,7 +52,7 @@ class DeviceSession:
         self._methods = MethodLinks(engine)
 
     def attach(self, place: Place, link: Any) -> None:
-        """Attach a link to one of the identity's places, or refuse it."""
+        """Attach a link to one of the identity's places, or refuse it; without any link nobody is connected."""
         make = self._ATTACH.get((place, bool(link.is_receiver)))
         if make is None or (place == "devicebound" and self.key.module_id is not None):
             self._engine.refuse(link, "amqp:not-allowed", "no link in this direction leads there")
@@ -60,6 +60,8 @@ class DeviceSession:
             self._engine.refuse(link, "amqp:resource-limit-exceeded", "too many links of one identity")
         else:
             self._links.append(make(self, link))
+        if not self._links:
+            self._left(self)
 
     def _gone(self, link: Any) -> None:
         self._links.remove(link)

@@ -61,7 +61,7 @@ def _messages(request: AnyRequest, body: bytes) -> Sequence[Message]:
 def _parts(body: bytes) -> list[Part]:
     try:
         parts = msgspec.json.decode(body, type=list[Part])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise HubError("IotHubFormatError", f"the body is no batch of messages: {error}") from None
     if not parts:
         raise HubError("ArgumentNull", "the batch has no messages")

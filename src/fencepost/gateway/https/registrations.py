@@ -62,7 +62,7 @@ async def _check_body(request: AnyRequest, registration_id: str) -> None:
     body = (await read_body(request, LARGEST, BODY_SECONDS)).rstrip(b"\0")
     try:
         said = msgspec.json.decode(body or b"{}", type=RegistrationBody)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise HubError("IotHubFormatError", f"the body is no registration: {error}") from None
     if (said.registration_id or registration_id).lower() != registration_id.lower():
         raise HubError("ArgumentInvalid", "the registration ids of the path and of the body are not the same")

@@ -156,6 +156,7 @@ def test_a_device_that_is_not_there_is_not_found(
     [
         (b"", "IotHubFormatError"),
         (b"{", "IotHubFormatError"),
+        (b'{"deviceId": "\xd0("}', "IotHubFormatError"),
         (b"[]", "ArgumentInvalid"),
         (b"[" * 100_000, "ArgumentInvalid"),
         (b'{"deviceId": "another"}', "ArgumentInvalid"),

@@ -92,7 +92,7 @@ def test_a_device_that_does_not_answer_in_time_is_said_to_be_late(standing: Stan
     assert ("silent", "DirectMethodInvokes") in standing.operations.noted
 
 
-@pytest.mark.parametrize("said", [b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("said", [b"{", b"\xff", b'"\xd0("', b"[" * 100_000])
 def test_an_answer_that_is_not_json_is_said_to_be_none(standing: Standing, said: bytes) -> None:
     device_id = f"babbles-{len(said)}-{said[0]}"
     standing.device(device_id)

@@ -1,5 +1,6 @@
 """`POST /devices/query`: the twins that a query asks for, page by page."""
 
+import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -132,6 +133,34 @@ def test_a_page_is_bounded_in_bytes(standing: Standing, monkeypatch: pytest.Monk
     answer = ask(standing, "SELECT * FROM devices")
     assert 0 < len(answer.json()) < 5
     assert "x-ms-continuation" in answer.headers
+
+
+@pytest.mark.parametrize("selection", ["*", "COUNT()"])
+def test_others_have_their_turn_while_a_costly_condition_is_looked_at(
+    standing: Standing, monkeypatch: pytest.MonkeyPatch, selection: str
+) -> None:
+    looked_at, turns = 0, set()
+
+    async def count() -> None:
+        while True:
+            turns.add(looked_at)
+            await asyncio.sleep(0)
+
+    def costly(*_: Any) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return False
+
+    async def other() -> asyncio.Task[None]:
+        return asyncio.create_task(count())
+
+    monkeypatch.setattr(querying, "TURN", -1.0)
+    monkeypatch.setattr(querying, "holds", costly)
+    task = standing.run(other())
+    answer = ask(standing, f"SELECT {selection} FROM devices")
+    task.cancel()
+    assert answer.status_code == 200
+    assert len(turns) > FLEET / 2
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def read(shape: type[T], body: bytes) -> T:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.ValidationError, RecursionError) as error:
         raise HubError("ArgumentInvalid", f"the body does not fit: {error}") from None
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # a text that is not UTF-8 among them
         raise HubError("IotHubFormatError", f"the body is not JSON: {error}") from None
 
 

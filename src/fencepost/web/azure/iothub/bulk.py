@@ -61,19 +61,20 @@ async def _failures(
 ) -> dict[IdentityKey, HubError]:
     """Carry out all lines in their order, and return what went wrong with some."""
     failures: dict[IdentityKey, HubError] = {}
-    for registers, run in groupby(lines, _registers):
-        for key, error in await (_register if registers else _change)(hub, [*run], actor):
+    for may_be_together, run in groupby(lines, _may_be_together):
+        carry_out = _together if may_be_together else _one_by_one
+        for key, error in await carry_out(hub, [*run], actor):
             failures[key] = await _worded(hub, key, error)
     return failures
 
 
-def _registers(line: ExchangedBody) -> bool:
+def _may_be_together(line: ExchangedBody) -> bool:
     """Return whether a line makes an identity, or changes it without regard to what it was."""
     return _mode(line) == "create" or (_mode(line) == "createorupdate" and not line.twin_etag)
 
 
-async def _register(hub: HubService, lines: Sequence[ExchangedBody], actor: str) -> Errors:
-    """Carry out lines together: in a transaction, with one change of the engine's groups."""
+async def _together(hub: HubService, lines: Sequence[ExchangedBody], actor: str) -> Errors:
+    """Register what the lines want in one transaction."""
     errors: Errors = []
     drafts = []
     for line in lines:
@@ -89,13 +90,11 @@ async def _register(hub: HubService, lines: Sequence[ExchangedBody], actor: str)
 
 
 def _wanted(line: ExchangedBody) -> Wanted:
-    desired = line.properties.desired if line.properties is not None else None
-    may_be_there = _mode(line) != "create"
-    return Wanted(draft_of(_key(line), line), line.tags, desired, may_be_there=may_be_there)
+    patch, may_be_there = line.twin.patch(), _mode(line) != "create"
+    return Wanted(draft_of(_key(line), line), patch.tags, patch.desired, may_be_there=may_be_there)
 
 
-async def _change(hub: HubService, lines: Sequence[ExchangedBody], actor: str) -> Errors:
-    """Carry out lines one after the other."""
+async def _one_by_one(hub: HubService, lines: Sequence[ExchangedBody], actor: str) -> Errors:
     errors: Errors = []
     for line in lines:
         try:

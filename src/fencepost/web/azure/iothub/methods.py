@@ -91,7 +91,7 @@ async def _invoked(
 def _readable(said: bytes) -> Any:
     try:
         return msgspec.json.decode(said) if said.strip() else None
-    except (msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):
         raise _refusal("GenericBadGateway", UNREADABLE) from None
 
 

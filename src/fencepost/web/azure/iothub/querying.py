@@ -26,7 +26,9 @@ USUAL, MOST = 100, 1000
 LARGEST = 4 << 20
 """Bytes of a page, give or take a twin."""
 PIECE = 100
-"""Twins that are looked at before others have their turn."""
+"""Twins that are read at once."""
+TURN = 0.01
+"""Seconds that are spent on twins before others have their turn: a condition may compare whole sections."""
 WAITING = "cloudToDeviceMessageCount"
 CONTINUATION = "x-ms-continuation"
 
@@ -97,13 +99,15 @@ class _Search:
         self._query = query
         named = {str(path.steps[0]).lower() for path in query.paths()}
         self._asks_for_waiting = WAITING.lower() in named
+        self._loop = asyncio.get_running_loop()
+        self._turn_ends = self._loop.time() + TURN
 
     async def number(self) -> int:
         """Return how many twins are asked for."""
         number = 0
         async for piece, _ in self._pieces(None):
             for identity, twin in piece.items:
-                number += holds(self._query, await self._document(identity, twin))
+                number += await self._holds(await self._document(identity, twin))
         return number
 
     async def page(self, start: Place, most: int) -> tuple[list[bytes], Place | None]:
@@ -113,7 +117,7 @@ class _Search:
         async for piece, after in self._pieces(start.after):
             for identity, twin in _behind(last, piece.items):
                 document = await self._document(identity, twin)
-                if holds(self._query, document):
+                if await self._holds(document):
                     rows.append(msgspec.json.encode(await self._row(identity.key, document)))
                     size += len(rows[-1])
                     if len(rows) == most or size >= LARGEST:
@@ -136,6 +140,13 @@ class _Search:
         """Return a twin as a query sees it; messages that wait are counted where it asks for them."""
         waiting = await self._waiting(identity.key) if self._asks_for_waiting else 0
         return twin_shown(identity, twin, self._hub.sessions, waiting)
+
+    async def _holds(self, document: dict[str, Any]) -> bool:
+        """Return whether a twin is asked for, once others have had their turn."""
+        if self._loop.time() > self._turn_ends:
+            await asyncio.sleep(0)
+            self._turn_ends = self._loop.time() + TURN
+        return holds(self._query, document)
 
     async def _row(self, key: IdentityKey, document: dict[str, Any]) -> dict[str, Any]:
         row = projected(self._query, document)
