@@ -16,6 +16,8 @@ from fencepost.config.service import KEYS, SECTIONS
 from fencepost.config.setting import size_text, span_text
 from fencepost.config.settings_text import _written
 from fencepost.model.alert import TRANSITIONS
+from fencepost.model.entry import Entry
+from fencepost.model.record import TallyKind
 from fencepost.service.commands import BY_HAND
 from fencepost.web.azure import iothub
 
@@ -219,3 +221,21 @@ def test_every_call_of_iot_hub_that_owners_make_is_in_the_page_of_the_front_door
 def test_the_shared_access_policies_are_those_of_the_page_of_the_front_door() -> None:
     table = named("gateway.md").partition("| policy | may |")[2].partition("\n\n")[0]
     assert {*re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)} == {*PERMISSIONS}
+
+
+def kinds_in(table: str) -> set[str]:
+    return {
+        kind
+        for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+        for kind in re.findall(r"`(.+?)`", row)
+    }
+
+
+def test_every_kind_of_entry_is_in_the_page_of_the_command_line() -> None:
+    table = named("cli.md").partition("| kind | what it is |")[2].partition("\n\n")[0]
+    assert kinds_in(table) == {one.__struct_config__.tag for one in get_args(Entry)}
+
+
+def test_every_kind_of_tally_is_in_the_page_of_the_api() -> None:
+    table = named("api.md").partition("| `kind` | what happened |")[2].partition("\n\n")[0]
+    assert kinds_in(table) == {*get_args(TallyKind)}

@@ -64,6 +64,7 @@ def parts(connection_string: str) -> dict[str, str]:
 
 def test_a_device_that_is_added_has_new_keys_and_a_module_for_its_agent(service: Serving) -> None:
     said = done(service, "add", "add-1", "--group", "cameras")
+    assert "It connects with (keep it secret):\n" in said
     connects = parts(said.splitlines()[1])
     assert (connects["HostName"], connects["DeviceId"]) == ("localhost", "add-1")
     assert is_key(connects["SharedAccessKey"])
@@ -100,6 +101,7 @@ def test_a_device_can_sign_in_with_certificates(service: Serving) -> None:
     colons = ":".join(SHA1.lower()[at : at + 2] for at in range(0, 40, 2))
     done(service, "add", "cert-1", "--x509-thumbprint", colons, "--x509-thumbprint", "A" * 64)
     said = done(service, "add", "cert-2", "--x509-ca")
+    assert "It connects with:\n" in said
     assert "DeviceId=cert-2;x509=true" in said
     shown = report(service, "show", "cert-1", "--keys")["authentication"]
     assert shown == {
@@ -197,6 +199,7 @@ def test_a_device_that_sent_something_was_active(service: Serving) -> None:
     shown = report(service, "show", "active-1")
     assert shown["last_activity_at"] is not None
     assert (shown["messages"], shown["rejected"], shown["connected"]) == (1, 1, False)
+    assert "1 message, 0 events, 1 rejected" in done(service, "show", "active-1")
     assert "never" not in next(line for line in done(service, "list").splitlines() if "active-1" in line)
 
 

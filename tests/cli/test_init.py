@@ -11,6 +11,12 @@ from typing import Any
 import pytest
 from tests.cli.invocation import lines_of, run
 
+from fencepost.app.front_door import hub_name
+from fencepost.cli.access import target_of
+from fencepost.cli.service_options import Stated
+from fencepost.config.service import load_settings
+from fencepost.setup.installation import load
+
 SECRETS = ("fpa_", "fpi_", "fpm_")
 
 
@@ -34,7 +40,7 @@ def test_json_holds_all_that_a_client_needs(tmp_path: Path) -> None:
         *("url", "ca_file", "data", "admin_token", "ingest_token", "metrics_token"),
         *("iothub_connection_string", "id_scope", "enrollment_key"),
         *("subscription_id", "resource_group", "iothub_name", "workspace_id", "tenant_id", "location"),
-        *("hostnames", "created"),
+        *("hub_hostname", "hostnames", "created"),
     ]
     assert made["url"] == "https://edge.example:8443"
     assert (made["ca_file"], made["data"]) == (str(data / "tls" / "ca.pem"), str(data))
@@ -108,6 +114,40 @@ def test_the_connection_string_names_the_port_unless_it_is_the_usual_one(
     assert said.split(";")[0] == f"HostName={named}"
 
 
+def test_the_connection_string_names_the_hub_whatever_is_asked_for_later(tmp_path: Path) -> None:
+    init("--data", tmp_path, "--hostname", "hub.example")
+    for made in (init("--data", tmp_path), init("--data", tmp_path, "--hostname", "new.example")):
+        assert made["hub_hostname"] == "hub.example"
+        assert made["iothub_connection_string"].startswith("HostName=hub.example:8443;")
+        target = target_of(Stated(None, None, None, tmp_path))
+        installation, settings = load(tmp_path), load_settings(tmp_path, None, {})
+        assert hub_name(settings, installation) == target.hostname == "hub.example"
+    assert init("--data", tmp_path, "--hostname", "new.example")["url"] == "https://new.example:8443"
+
+
+@pytest.mark.parametrize(("host", "named"), [("127.0.0.1", "localhost"), ("0.0.0.0", "edge-7")])  # noqa: S104
+def test_without_any_name_all_name_this_machine_as_it_can_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, named: str
+) -> None:
+    monkeypatch.setattr("fencepost.setup.hostnames.gethostname", lambda: "edge-7")
+    init("--data", tmp_path)
+    (tmp_path / "fencepost.toml").write_text(f'[mqtt]\nhost = "{host}"\n')
+    made, settings = init("--data", tmp_path), load_settings(tmp_path, None, {})
+    assert made["hub_hostname"] == named
+    assert made["iothub_connection_string"].startswith(f"HostName={named}:8443;")
+    assert target_of(Stated(None, None, None, tmp_path)).hostname == named
+    assert hub_name(settings, load(tmp_path)) == named
+
+
+def test_rsa_is_refused_where_there_is_another_kind_of_key(tmp_path: Path) -> None:
+    init("--data", tmp_path / "rsa", "--rsa")
+    init("--data", tmp_path / "other")
+    result = run("init", "--data", tmp_path / "other", "--rsa")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"{tmp_path}/other/tls/ca.pem: its key is ECDSA")
+    assert result.stderr.count("\n") == 1
+
+
 def test_with_a_certificate_from_elsewhere_our_authority_verifies_nothing(tmp_path: Path) -> None:
     init("--data", tmp_path)
     (tmp_path / "fencepost.toml").write_text('[http]\ncertificate = "own.pem"\nkey = "own.key"\n')
@@ -132,7 +172,7 @@ def test_text_says_what_was_made_what_to_trust_and_what_comes_next_but_no_secret
         keys = [key for pair in hub.values() if isinstance(pair, dict) for key in pair.values()]
         assert len(keys) == 12
         assert not any(key in result.stdout for key in keys)
-    assert "made identity.json, tokens.json" in first.stdout
+    assert "made tokens.json, hub.json" in first.stdout
     assert "all is there" in second.stdout
     assert "restart" not in first.stdout + second.stdout
 
@@ -140,7 +180,7 @@ def test_text_says_what_was_made_what_to_trust_and_what_comes_next_but_no_secret
 def test_a_new_certificate_is_told_together_with_the_restart_that_it_needs(tmp_path: Path) -> None:
     run("init", "--data", tmp_path)
     result = run("init", "--data", tmp_path, "--hostname", "new.example")
-    assert "made tls/server.pem\n" in result.stdout
+    assert "made tls/server.pem, identity.json\n" in result.stdout
     assert "new.example, localhost" in result.stdout
     assert "restart fencepost serve" in result.stdout
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.cli.invocation import run
 from tests.said import message, process
 from tests.serving import ANY_PORT, Serving, until
 
@@ -86,6 +87,27 @@ def test_a_certificate_that_cannot_be_used_is_the_operators_to_mend(tmp_path: Pa
     assert done.returncode == 2
     assert str(bad) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("suite", ["ECDHE-RSA-AES128-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"])
+def test_devices_that_know_rsa_only_come_in(tmp_path: Path, suite: str) -> None:
+    assert run("init", "--data", tmp_path / "data", "--rsa").exit_code == 0
+    serving = Serving(tmp_path / "data")
+    command = [
+        "openssl",
+        "s_client",
+        "-connect",
+        f"127.0.0.1:{serving.mqtt_port}",
+        "-tls1_2",
+        "-cipher",
+        suite,
+    ]
+    trusted = ["-CAfile", str(tmp_path / "data" / "tls" / "ca.pem"), "-verify_return_error"]
+    done = subprocess.run([*command, *trusted], input=b"", capture_output=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert f"Cipher is {suite}".encode() in done.stdout
+    assert b"Verify return code: 0 (ok)" in done.stdout
+    assert serving.stop() == 0
 
 
 def test_the_log_is_json_and_holds_no_content_and_no_token(tmp_path: Path) -> None:

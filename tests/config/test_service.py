@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.setup.made import prepared
 
-from fencepost.config.service import KEYS, LARGEST_MESSAGE, Control, Settings, load_settings
+from fencepost.config.service import KEYS, LARGEST_MESSAGE, Control, Settings, is_local, load_settings
 from fencepost.config.settings_text import settings_text
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.wire.body import LIMIT
@@ -299,3 +299,23 @@ def test_a_link_to_a_file_that_is_gone_is_not_taken_for_no_settings(tmp_path: Pa
     (tmp_path / "fencepost.toml").symlink_to("gone.toml")
     with pytest.raises(OperatorError, match="there is no such file"):
         load_settings(tmp_path, None, {})
+
+
+@pytest.mark.parametrize("section", ["http", "mqtt", "amqp"])
+def test_a_host_with_a_port_is_told_where_the_port_belongs(tmp_path: Path, section: str) -> None:
+    [problem] = problems(tmp_path, f'[{section}]\nhost = "0.0.0.0:1"\n')
+    assert problem.path == f"{section}.host"
+    assert problem.reason.endswith(f"the port is {section}.port")
+
+
+def test_a_host_name_of_devices_has_no_port(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, '[gateway]\nhostnames = ["hub.example", "hub.example:8883"]\n')
+    assert problem.reason == (
+        "'hub.example:8883' is neither a name nor an address: write it as in hub.example.com, without a port"
+    )
+
+
+def test_a_service_is_local_as_long_as_all_its_ways_in_are(tmp_path: Path) -> None:
+    assert is_local(load_settings(tmp_path, None, {}))
+    for section in ("HTTP", "MQTT", "AMQP"):
+        assert not is_local(load_settings(tmp_path, None, {f"FENCEPOST_{section}_HOST": "192.0.2.7"}))

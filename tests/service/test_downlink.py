@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.service.registry.world import Connected
 from tests.store.conftest import postgresql, postgresql_url, url
 from tests.store.control.test_registry import identity, put
 
-from fencepost.model.errors import OperatorError
+from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.model.identity import Channel, CloudMessage, IdentityKey, Operation
 from fencepost.service import downlink as module
 from fencepost.service.commands import Missing
@@ -265,3 +266,52 @@ def test_messages_wait_also_while_we_are_not_there(url: str) -> None:
 
     run(url, before)
     run(url, after)
+
+
+def test_messages_that_wait_for_the_store_take_no_threads_from_others(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, most, free = 0, 0, Event()
+    enqueue = ControlStore.enqueue_message
+
+    def slow(store: ControlStore, message: CloudMessage, room: int) -> object:
+        nonlocal writing, most
+        writing += 1
+        most = max(most, writing)
+        assert free.wait(20)
+        writing -= 1
+        return enqueue(store, message, room)
+
+    async def story(made: World) -> None:
+        monkeypatch.setattr(ControlStore, "enqueue_message", slow)
+        sending = [asyncio.create_task(made.send()) for _ in range(40)]
+        assert await made.downlink.pending("cam-1") == 0
+        sending[0].cancel()
+        assert await made.downlink.pending("cam-1") == 0
+        free.set()
+        await asyncio.gather(*sending[1:])
+        assert most == 1
+        assert await made.downlink.pending("cam-1") == 40
+
+    run(url, story)
+
+
+def test_a_message_does_not_wait_for_its_turn_without_end(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = Event()
+
+    def stuck(*_: object) -> str:
+        assert free.wait(20)
+        return "missing"
+
+    async def story(made: World) -> None:
+        monkeypatch.setattr(module, "PATIENCE", 0.05)
+        monkeypatch.setattr(ControlStore, "enqueue_message", stuck)
+        first = asyncio.create_task(made.send())
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable):
+            await made.send()
+        free.set()
+        with pytest.raises(Missing):
+            await first
+
+    run(url, story)

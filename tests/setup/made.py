@@ -10,8 +10,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 SETTINGS = "# settings\n"
 
 
-def prepared(folder: Path, *hostnames: str, now: datetime = NOW) -> Installation:
-    return prepare(folder, hostnames, lambda: now, settings=SETTINGS)
+def prepared(folder: Path, *hostnames: str, now: datetime = NOW, with_rsa: bool = False) -> Installation:
+    return prepare(folder, hostnames, lambda: now, settings=SETTINGS, with_rsa=with_rsa)
 
 
 def contents(folder: Path, names: Iterable[str] | None = None) -> dict[str, bytes]:

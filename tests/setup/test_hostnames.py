@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from fencepost.model.errors import OperatorError
-from fencepost.setup.hostnames import machine_names, parse_hostname, parse_hostnames, uncovered
+from fencepost.setup.hostnames import is_local, machine_names, parse_hostname, parse_hostnames, uncovered
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,11 @@ def test_a_wildcard_covers_one_label_and_no_address() -> None:
     names = ("*.plant.example", "192.0.2.7", "*.0.0.1")
     asked = ("a.plant.example", "a.b.plant.example", "plant.example", "192.0.2.7", "192.0.2.8")
     assert uncovered(asked, names) == ("a.b.plant.example", "plant.example", "192.0.2.8")
+
+
+def test_only_loopback_names_mean_this_machine_wherever_they_are_asked() -> None:
+    names = ("localhost", "127.0.0.1", "127.3.2.1", "::1", "192.0.2.7", "localhost.example", "edge-7")
+    assert [name for name in names if is_local(name)] == ["localhost", "127.0.0.1", "127.3.2.1", "::1"]
 
 
 @pytest.mark.parametrize(

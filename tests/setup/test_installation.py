@@ -94,6 +94,62 @@ def test_a_second_run_changes_no_byte(tmp_path: Path) -> None:
     assert (second.tokens, second.hostnames) == (first.tokens, first.hostnames)
 
 
+# the name by which devices know the hub
+
+
+def named(installation: Installation, *, local_only: bool = False) -> str:
+    assert load(installation.folder).hub_name(local_only=local_only) == installation.hub_name(
+        local_only=local_only
+    )
+    return installation.hub_name(local_only=local_only)
+
+
+def test_the_hub_has_the_first_name_ever_given_whatever_is_given_later(tmp_path: Path) -> None:
+    assert (
+        named(prepared(tmp_path, "*.plant.example", "localhost", "127.0.0.2", "hub.example")) == "hub.example"
+    )
+    later = prepared(tmp_path, "new.example")
+    assert later.hostnames[0] == "new.example"
+    assert named(later) == "hub.example"
+    assert json.loads((tmp_path / "identity.json").read_bytes())["hub_hostname"] == "hub.example"
+
+
+def test_without_a_name_it_is_this_machine_until_one_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fencepost.setup.hostnames.gethostname", lambda: "edge-7")
+    unnamed = prepared(tmp_path, "localhost")
+    assert (named(unnamed), named(unnamed, local_only=True)) == ("edge-7", "localhost")
+    assert "hub_hostname" not in json.loads((tmp_path / "identity.json").read_bytes())
+    after = prepared(tmp_path, "hub.example")
+    assert after.made == ("tls/server.pem", "identity.json")
+    assert (named(after), named(after, local_only=True)) == ("hub.example", "hub.example")
+    assert after.identity.iothub_name == unnamed.identity.iothub_name
+
+
+def test_the_hubs_name_is_on_every_new_certificate(tmp_path: Path) -> None:
+    prepared(tmp_path, "hub.example")
+    (tmp_path / "tls" / "server.pem").unlink()
+    assert named(prepared(tmp_path, "new.example")) == "hub.example"
+
+
+def test_a_name_that_a_certificate_of_the_operator_does_not_cover_is_told_to_no_device(
+    tmp_path: Path,
+) -> None:
+    installation = prepared(tmp_path / "data", "hub.example")
+    other = prepared(tmp_path / "other" / "data", "new.example")
+    installation.certificate.write_bytes(other.certificate.read_bytes())
+    installation.key.write_bytes(other.key.read_bytes())
+    assert named(prepared(tmp_path / "data")) == "new.example"
+
+
+def test_a_name_is_recorded_only_with_a_certificate_that_covers_it(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    (tmp_path / "tls" / "ca.key").unlink()
+    assert "put the key of ca.pem back" in reason_of(tmp_path, "wrong.example")
+    assert "hub_hostname" not in json.loads((tmp_path / "identity.json").read_bytes())
+
+
 @pytest.mark.parametrize(
     "missing", ["tokens.json", "hub.json", "identity.json", "fencepost.toml", "journal", "snapshots"]
 )

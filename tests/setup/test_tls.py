@@ -28,9 +28,9 @@ def put_own_certificate(folder: Path, *names: str, now: datetime = NOW) -> None:
     (folder / SERVER_KEY).chmod(0o600)
 
 
-def reason_of(folder: Path, *names: str, now: datetime = NOW) -> str:
+def reason_of(folder: Path, *names: str, now: datetime = NOW, with_rsa: bool = False) -> str:
     with pytest.raises(OperatorError) as caught:
-        prepared(folder, *names, now=now)
+        prepared(folder, *names, now=now, with_rsa=with_rsa)
     return str(caught.value)
 
 
@@ -99,7 +99,7 @@ def test_an_authority_key_that_is_kept_elsewhere_is_missed_only_for_signing(tmp_
     (warning,) = prepared(tmp_path, now=NOW + 800 * DAY).warnings
     assert "put ca.key back" in warning.reason
     (tmp_path / AUTHORITY_KEY).write_bytes(key)
-    assert prepared(tmp_path, "new.example").made == (SERVER,)
+    assert SERVER in prepared(tmp_path, "new.example").made
 
 
 def test_an_operators_certificate_is_never_overwritten(tmp_path: Path) -> None:
@@ -142,6 +142,56 @@ def test_an_operators_authority_of_another_kind_signs_as_well(tmp_path: Path) ->
     own = contents(tmp_path)
     assert prepared(tmp_path).ca_file == tmp_path / AUTHORITY
     assert contents(tmp_path, own) == own
+
+
+# RSA, for devices that know nothing else
+
+
+def key_size(folder: Path, name: str) -> int:
+    """Return the size of an RSA key in bits."""
+    key = serialization.load_pem_private_key((folder / name).read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key.key_size
+
+
+def test_rsa_is_for_the_authority_and_the_server(tmp_path: Path) -> None:
+    installation = prepared(tmp_path, "a.example", with_rsa=True)
+    assert installation.ca_file == tmp_path / AUTHORITY
+    assert (key_size(tmp_path, AUTHORITY_KEY), key_size(tmp_path, SERVER_KEY)) == (3072, 2048)
+    certificate = x509.load_pem_x509_certificate((tmp_path / SERVER).read_bytes())
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert (usage.digital_signature, usage.key_encipherment) == (True, True)
+    assert prepared(tmp_path, with_rsa=True).made == ()
+
+
+@pytest.mark.parametrize("missing", [{SERVER}, {SERVER_KEY}, {SERVER, SERVER_KEY}, {AUTHORITY}])
+def test_what_is_made_later_has_keys_of_the_kind_of_the_authority(tmp_path: Path, missing: set[str]) -> None:
+    prepared(tmp_path, with_rsa=True)
+    for name in missing:
+        (tmp_path / name).unlink()
+    again = prepared(tmp_path, "b.example", now=NOW + 900 * DAY)
+    assert (again.ca_file, again.warnings) == (tmp_path / AUTHORITY, ())
+    assert key_size(tmp_path, SERVER_KEY) == 2048
+
+
+def test_a_renewal_keeps_the_kind_of_key(tmp_path: Path) -> None:
+    prepared(tmp_path, with_rsa=True)
+    before = contents(tmp_path)
+    assert prepared(tmp_path, now=NOW + 900 * DAY).made == (SERVER,)
+    assert {name for name, content in contents(tmp_path).items() if before[name] != content} == {SERVER}
+
+
+def test_keys_of_another_kind_are_never_replaced_and_the_way_out_is_told(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    before = contents(tmp_path)
+    said = reason_of(tmp_path, with_rsa=True)
+    assert said.startswith(f"{tmp_path / AUTHORITY}: its key is ECDSA, and what is there is kept")
+    assert contents(tmp_path) == before
+    for name in FILES:
+        (tmp_path / name).rename(tmp_path / Path(name).name)
+    prepared(tmp_path, with_rsa=True)
+    (tmp_path / SERVER_KEY).write_bytes(key_pem(new_key()))
+    assert reason_of(tmp_path, with_rsa=True).startswith(f"{tmp_path / SERVER_KEY}: its key is ECDSA")
 
 
 @pytest.mark.parametrize(

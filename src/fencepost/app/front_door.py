@@ -9,7 +9,7 @@ from msgspec import structs
 
 from fencepost.app.sockets import HAS_AMQP, PROTOCOLS, Protocol, Sockets
 from fencepost.config.service import Gateway as GatewaySettings
-from fencepost.config.service import Settings
+from fencepost.config.service import Settings, is_local
 from fencepost.gateway.credentials import Credentials, Unauthorized
 from fencepost.gateway.gateway import Counters, Gateway
 from fencepost.gateway.mqtt.protocol import MqttProtocol
@@ -29,7 +29,6 @@ from fencepost.service.provisioning import Provisioning
 from fencepost.service.registry import Registry
 from fencepost.service.sessions import Sessions
 from fencepost.setup.credentials import HubKeys
-from fencepost.setup.hostnames import STANDARD
 from fencepost.setup.installation import Installation
 from fencepost.store.control import ControlStore
 from fencepost.web.azure.iothub import HubService
@@ -153,9 +152,8 @@ def known_hosts(settings: Settings, installation: Installation) -> Callable[[str
 
 
 def hub_name(settings: Settings, installation: Installation) -> str:
-    """Return the host name that devices are assigned to: the first that is not this machine's own."""
-    names = [name for name in installation.hostnames if not name.startswith("*")]
-    return next((name for name in names if name not in STANDARD), names[0])
+    """Return the host name that devices are assigned to."""
+    return installation.hub_name(local_only=is_local(settings))
 
 
 def _policies_of(keys: HubKeys) -> Iterator[Policy]:

@@ -13,7 +13,7 @@ from fencepost.cli.service_options import Stated
 from fencepost.client.access import Access, host_of
 from fencepost.client.hub import Hub
 from fencepost.client.requests import Requests
-from fencepost.config.service import load_settings
+from fencepost.config.service import is_local, load_settings
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.setup.hostnames import STANDARD
 from fencepost.setup.installation import load
@@ -67,9 +67,9 @@ def target_of(stated: Stated) -> Target:
     if data is None:
         reason = "--url URL is missing (or the variable FENCEPOST_URL), or --data DIR to take it from"
         raise OperatorError([Problem("--url", reason)])
-    own = url_of(load_settings(data, None, os.environ), STANDARD[0])
-    names = [name for name in load(data).hostnames if not name.startswith("*")]
-    return Target(access_of(own, token, ca, data, "--url"), names[0] if names else STANDARD[0])
+    settings = load_settings(data, None, os.environ)
+    access = access_of(url_of(settings, STANDARD[0]), token, ca, data, "--url")
+    return Target(access, load(data).hub_name(local_only=is_local(settings)))
 
 
 def talk(access: Access, work: Callable[[Requests], Awaitable[T]]) -> T:

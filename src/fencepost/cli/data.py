@@ -29,9 +29,9 @@ ConfigOption = Annotated[
 ]
 
 
-def prepared(data: Path, hostnames: Iterable[str] = ()) -> Installation:
+def prepared(data: Path, hostnames: Iterable[str] = (), *, with_rsa: bool = False) -> Installation:
     """Return the installation in a folder, made or completed; raises OperatorError."""
-    return prepare(data, hostnames, wall_clock, settings=settings_text())
+    return prepare(data, hostnames, wall_clock, settings=settings_text(), with_rsa=with_rsa)
 
 
 def url_of(settings: Settings, host: str, port: int | None = None) -> str:

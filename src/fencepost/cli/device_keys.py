@@ -19,6 +19,8 @@ from fencepost.model.identity import Authentication, IdentityKey
 KEY_BYTES = 32
 MOST_KEYS = 2
 STANDARD_INPUT = Path("-")
+SHARED_KEY = ";SharedAccessKey="
+"""What stands in a connection string that must be kept secret."""
 
 
 def keys_in(file: Path) -> Authentication:
@@ -69,7 +71,7 @@ def connection_string_of(hostname: str, one: HubIdentity, which: Which = "primar
     key = one.shared_key(which)
     if key is None:
         raise OperatorError([Problem(str(one.key), f"it has no {which} key")])
-    return f"{start};SharedAccessKey={key}"
+    return f"{start}{SHARED_KEY}{key}"
 
 
 def _which(text: str) -> Which:

@@ -9,7 +9,7 @@ import typer
 from msgspec import structs
 
 from fencepost.cli.access import talk, talk_to_hub, target_of
-from fencepost.cli.device_keys import connection_string_of, keys_in
+from fencepost.cli.device_keys import SHARED_KEY, connection_string_of, keys_in
 from fencepost.cli.device_views import Row, lines_of, report_of, rows, table_of, whole
 from fencepost.cli.output import Lines, console, labelled, plural, printable, say, write_lines
 from fencepost.cli.service_options import Stated
@@ -68,7 +68,8 @@ def add(
     if json:
         write_lines([{"id": device_id, "group": group, "connection_string": connects}])
         return
-    say(f"{device_id} is registered. It connects with (keep it secret):\n  {connects}")
+    warned = " (keep it secret)" if SHARED_KEY in connects else ""
+    say(f"{device_id} is registered. It connects with{warned}:\n  {connects}")
     say(f"What its agent connects with is printed by:\n  {_AGENT.format(device_id, SECURITY_MODULE)}")
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from fencepost.cli.output import encoded, printable
+from fencepost.cli.output import encoded, plural, printable
 from fencepost.client.hub import PATIENCE, Hub, path_of
 from fencepost.client.hub_shapes import HubIdentity, HubTwin, Keys, Thumbprints, moment_of
 from fencepost.client.requests import Requests
@@ -198,7 +198,8 @@ def lines_of(found: Whole, *, keys: bool) -> Iterator[tuple[str, str]]:
     yield "group", row.group or ""
     yield "connected", "yes" if row.connected else "no"
     yield "last activity", _time(row.last_activity_at)
-    yield "sent", f"{seen.messages:,} messages, {seen.events:,} events, {seen.rejected:,} rejected"
+    sent = f"{plural(seen.messages, 'message')}, {plural(seen.events, 'event')}"
+    yield "sent", f"{sent}, {seen.rejected:,} rejected"
     yield from _credentials_of(found.device, keys=keys)
     for module in found.modules:
         connected = "connected" if module.connection_state == "Connected" else "not connected"

@@ -11,9 +11,9 @@ import typer
 from fencepost.cli.data import DEFAULT_DATA, ConfigOption, DataOption, ca_file_of, prepared, url_of
 from fencepost.cli.options import JsonOption
 from fencepost.cli.output import printable, say, write_lines
-from fencepost.config.service import Settings, is_loopback, load_settings
+from fencepost.config.service import Settings, is_local, is_loopback, load_settings
 from fencepost.setup.hostnames import STANDARD, parse_hostname
-from fencepost.setup.installation import Installation
+from fencepost.setup.installation import TOKENS, Installation
 from fencepost.setup.tls import SERVER
 
 USUAL_PORT = 443
@@ -34,6 +34,13 @@ def init(
             help="A DNS name, also *.example.com, or an IP address that clients use; may stand several times.",
         ),
     ] = None,
+    rsa: Annotated[
+        bool,
+        typer.Option(
+            "--rsa",
+            help="Make authority and server with RSA keys, for devices that know no others, such as stock ThreadX.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -41,7 +48,8 @@ def init(
     Make the data folder of a service: certificates, tokens, ids, settings. What is there is kept.
 
     Run again, it completes what is missing. The server certificate is made anew when it does not cover a
-    --hostname or ends within 30 days, unless it is your own. Only --json prints the tokens and keys.
+    --hostname or ends within 30 days, unless it is your own. The first --hostname ever named is the hub's:
+    the one that devices are told. Only --json prints the tokens and keys.
 
     \b
     Examples:
@@ -49,7 +57,7 @@ def init(
       fencepost init --data /var/lib/fencepost --hostname fencepost.example.com --hostname 192.0.2.7
     """
     settings = load_settings(data, config, os.environ)
-    installation = prepared(data, hostname or ())
+    installation = prepared(data, hostname or (), with_rsa=rsa)
     for warning in installation.warnings:
         say(printable(f"warning: {warning}"), error=True)
     url = url_of(settings, _host(hostname or ()))
@@ -63,7 +71,7 @@ def init(
 def report_of(installation: Installation, settings: Settings, url: str) -> dict[str, Any]:
     """Return all that a client of the service needs, the tokens and keys included."""
     ca_file = ca_file_of(settings, installation)
-    tokens = installation.tokens
+    tokens, hub = installation.tokens, installation.hub_name(local_only=is_local(settings))
     return {
         "url": url,
         "ca_file": str(ca_file) if ca_file else None,
@@ -71,10 +79,11 @@ def report_of(installation: Installation, settings: Settings, url: str) -> dict[
         "admin_token": tokens.admin,
         "ingest_token": tokens.ingest,
         "metrics_token": tokens.metrics,
-        "iothub_connection_string": _connection_string(installation, url),
+        "iothub_connection_string": _connection_string(installation, url_of(settings, hub)),
         "id_scope": installation.hub.id_scope,
         "enrollment_key": installation.hub.enrollment.primary,
         **msgspec.to_builtins(installation.identity),
+        "hub_hostname": hub,
         "hostnames": installation.hostnames,
         "created": installation.made,
     }
@@ -101,7 +110,7 @@ def _lines(installation: Installation, settings: Settings, url: str) -> Iterator
     yield _line("settings", f"{installation.settings_file}: listens on {http.host}, port {http.port}{only}")
     names = ", ".join(installation.hostnames)
     yield _line("certificate", f"{names}; until {installation.expires_at:%Y-%m-%d}")
-    if made == (SERVER,):
+    if SERVER in made and TOKENS not in made:
         yield _line("", "It is new: restart fencepost serve, where it runs.")
     ca_file = ca_file_of(settings, installation)
     if ca_file is not None:

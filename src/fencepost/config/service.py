@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -224,6 +225,11 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
+def is_local(settings: Settings) -> bool:
+    """Whether only this machine can reach the service, whatever the protocol."""
+    return all(is_loopback(one.host) for one in (settings.http, settings.mqtt, settings.amqp))
+
+
 class _Reading:
     """The settings as far as they are read: by path, the value that counts, and where it stood."""
 
@@ -295,14 +301,22 @@ def _placed(value: Any, base: Path) -> Any:
     return value
 
 
-def _host_fault(host: str) -> str | None:
-    if _address(host) is not None or re.fullmatch(r"(?=.*[A-Za-z])\w(-?[\w.])*", host, re.ASCII):
+def _host_fault(port: str, host: str) -> str | None:
+    if _is_host(host):
         return None
-    return f"{host!r} is neither an address nor a name: write it as in 0.0.0.0; the port is http.port"
+    return f"{host!r} is neither an address nor a name: write it as in 0.0.0.0; the port is {port}"
 
 
 def _hostnames_fault(names: Iterable[str]) -> str | None:
-    return next((fault for name in names if (fault := _host_fault(name)) is not None), None)
+    wrong = next((name for name in names if not _is_host(name)), None)
+    if wrong is None:
+        return None
+    return f"{wrong!r} is neither a name nor an address: write it as in hub.example.com, without a port"
+
+
+def _is_host(text: str) -> bool:
+    is_name = re.fullmatch(r"(?=.*[A-Za-z])\w(-?[\w.])*", text, re.ASCII) is not None
+    return is_name or _address(text) is not None
 
 
 def _url_fault(url: str) -> str | None:
@@ -324,9 +338,9 @@ def _addresses_fault(entries: Iterable[str]) -> str | None:
 
 
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "http.host": _host_fault,
-    "mqtt.host": _host_fault,
-    "amqp.host": _host_fault,
+    "http.host": partial(_host_fault, "http.port"),
+    "mqtt.host": partial(_host_fault, "mqtt.port"),
+    "amqp.host": partial(_host_fault, "amqp.port"),
     "gateway.hostnames": _hostnames_fault,
     "control.url": _url_fault,
     "ingest.server_addresses": _addresses_fault,

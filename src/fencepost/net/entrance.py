@@ -1,9 +1,8 @@
-"""An entrance: so many connections and no more, and each must finish its TLS handshake in time."""
+"""An entrance: so many connections and no more."""
 
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -14,8 +13,6 @@ from fencepost.net.traffic import Traffic
 
 HANDSHAKE = 10.0
 """Seconds for a TLS handshake."""
-LONGEST_END = 3600.0
-"""Seconds for the end of TLS; the connection itself has a closer eye on it."""
 AT_ONCE = 100
 """Connections that are accepted before others have their turn."""
 PAUSE = 1.0
@@ -50,7 +47,6 @@ class Entrance:
     def __init__(
         self,
         listeners: Sequence[socket.socket],
-        tls: ssl.SSLContext | None,
         protocol: Callable[[Leave], Any],
         admission: Admission,
         traffic: Traffic,
@@ -63,9 +59,6 @@ class Entrance:
         self._of_address: dict[str, int] = {}
         self._arriving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._tls = tls
-        handshake = admission.handshake_seconds
-        self._times = {"ssl_handshake_timeout": handshake, "ssl_shutdown_timeout": LONGEST_END} if tls else {}
         self._closed = False
 
     def open(self) -> None:
@@ -82,8 +75,6 @@ class Entrance:
         for listener in self.sockets:
             self._loop.remove_reader(listener)
             listener.close()
-        for task in self._arriving if self._tls is not None else ():
-            task.cancel()  # without TLS they are inside in a moment
 
     async def wait_closed(self) -> None:
         if self._arriving:
@@ -124,12 +115,9 @@ class Entrance:
     async def _welcome(self, connection: socket.socket) -> None:
         protocol = self._protocol(lambda: self._leave(connection))
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: protocol, connection, ssl=self._tls, **self._times
-            )
+            await self._loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError:
-            # nothing to log: strangers can do this without end
-            self._traffic.handshakes += 1
+            self._traffic.handshakes += 1  # it went before anything was said
         finally:
             if protocol.transport is None:  # it was never connected, and so will not be lost
                 connection.close()

@@ -31,7 +31,7 @@ class TlsListener:
         self._traffic = traffic
         self._inside: set[TlsProtocol] = set()
         self._empty = asyncio.Event()
-        self._entrance = Entrance([listener], None, self._connection, admission, traffic)
+        self._entrance = Entrance([listener], self._connection, admission, traffic)
 
     def open(self) -> None:
         self._entrance.open()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from hashlib import sha1, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -22,7 +22,8 @@ from OpenSSL import SSL
 
 from fencepost.model.errors import OperatorError, Problem
 
-CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256"
+"""Of TLS 1.2; the last one is all that stock Azure RTOS firmware offers, and takes an RSA certificate."""
 RECORD = 16 << 10
 """Bytes that one read gives at most: those of a TLS record."""
 HELD = 256 << 10
@@ -103,7 +104,8 @@ class TlsProtocol(asyncio.Protocol):
 
     `inner` makes that protocol when the handshake is done; its transport is a `TlsTransport`. `arrived` is
     called when the connection is there, `lost` when it is gone, and `failed` then too where its handshake was
-    not done.
+    not done. With `parting_seconds` None the protocol of plain bytes sees itself to peers that do not take the
+    last bytes.
     """
 
     def __init__(
@@ -115,8 +117,10 @@ class TlsProtocol(asyncio.Protocol):
         failed: Callable[[], None],
         *,
         handshake_seconds: float,
+        parting_seconds: float | None = PARTING,
     ) -> None:
         self.transport: asyncio.Transport | None = None
+        self.context = context
         self._verdict = _Verdict()
         self._tls = SSL.Connection(context, None)
         self._tls.set_app_data(self._verdict)
@@ -127,9 +131,10 @@ class TlsProtocol(asyncio.Protocol):
         self._lost = lost
         self._failed = failed
         self._seconds = handshake_seconds
+        self._parting = parting_seconds
         self._timer: asyncio.TimerHandle | None = None
         self._plain: TlsTransport | None = None
-        self._is_paused = False
+        self._is_paused = self._is_closing = False
 
     # the transport below
 
@@ -141,6 +146,8 @@ class TlsProtocol(asyncio.Protocol):
         self._arrived()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_closing:
+            return
         try:
             self._tls.bio_write(data)
             if self._inner is None and not self._shake_hands():
@@ -150,7 +157,7 @@ class TlsProtocol(asyncio.Protocol):
             self._break_off()
 
     def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._inner is not None else False
+        return self._inner.eof_received() if self._inner is not None and not self._is_closing else False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -186,6 +193,10 @@ class TlsProtocol(asyncio.Protocol):
         self._inner.connection_made(self._plain)
         return True
 
+    def set_inner(self, inner: asyncio.BaseProtocol) -> None:
+        """Go on with another protocol of plain bytes."""
+        self._inner = cast("asyncio.Protocol", inner)
+
     def _give_up(self) -> None:
         assert self.transport is not None  # noqa: S101 - the timer was set when it came
         self.transport.abort()
@@ -213,18 +224,16 @@ class TlsProtocol(asyncio.Protocol):
     # plain bytes
 
     def _read(self) -> None:
-        inner = self._inner
-        assert inner is not None  # noqa: S101 - the handshake is done
         try:
-            while not self._is_paused:
-                inner.data_received(self._tls.recv(RECORD))
+            while not self._is_paused and not self._is_closing and self._inner is not None:
+                self._inner.data_received(self._tls.recv(RECORD))
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:  # the peer ends TLS, and with it the connection
             self.close()
 
     def write(self, data: bytes) -> None:
-        if self.transport is None or self.transport.is_closing() or not data:
+        if self.is_closing or not data:
             return
         try:
             view = memoryview(data)
@@ -242,33 +251,48 @@ class TlsProtocol(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         self._is_paused = True
-        if self.transport is not None and not self.transport.is_closing():
+        if not self.is_closing and self.transport is not None:
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         self._is_paused = False
-        if self.transport is not None and not self.transport.is_closing():
+        if not self.is_closing and self.transport is not None:
             self.transport.resume_reading()
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """Read what was deciphered, or came, while reading was paused."""
-        if self.transport is None or self.transport.is_closing():
+        if self.is_closing:
             return
         try:
             self._read()
         except SSL.Error:
             self._break_off()
 
+    @property
+    def is_closing(self) -> bool:
+        return self._is_closing or self.transport is None or self.transport.is_closing()
+
     def close(self) -> None:
-        """End TLS and the connection; what was written is still sent, for a moment."""
-        if self.transport is None or self.transport.is_closing():
+        """
+        End TLS, and the connection when the peer does; what it still sends is nobody's.
+
+        To close at once would lose what was written last, where more is on its way to us (RFC 9112, 9.6).
+        """
+        if self.is_closing or self.transport is None:
             return
+        if self._inner is None:
+            self.transport.abort()
+            return
+        self._is_closing = True
         with suppress(SSL.Error):
             self._tls.shutdown()
         self._flush()
-        self.transport.close()
-        asyncio.get_running_loop().call_later(PARTING, self.transport.abort)
+        self.transport.write_eof()
+        if self._is_paused:
+            self.transport.resume_reading()
+        if self._parting is not None:
+            asyncio.get_running_loop().call_later(self._parting, self.transport.abort)
 
     def abort(self) -> None:
         if self.transport is not None:
@@ -292,8 +316,17 @@ class TlsTransport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "peer_certificate":
             return self._tls.peer_certificate()
+        if name == "sslcontext":
+            return self._tls.context
         below = self._tls.transport
         return below.get_extra_info(name, default) if below is not None else default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._tls.set_inner(protocol)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        if self._tls.transport is not None:
+            self._tls.transport.set_write_buffer_limits(high=high, low=low)
 
     def write(self, data: Any) -> None:
         self._tls.write(data)
@@ -303,8 +336,7 @@ class TlsTransport(asyncio.Transport):
         return below.get_write_buffer_size() if below is not None else 0
 
     def is_closing(self) -> bool:
-        below = self._tls.transport
-        return below is None or below.is_closing()
+        return self._tls.is_closing
 
     def pause_reading(self) -> None:
         self._tls.pause_reading()

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import uuid4
 
-from fencepost.model.errors import FencepostError, OperatorError, Problem
+from fencepost.model.errors import FencepostError, OperatorError, Problem, StoreUnavailable
 from fencepost.model.identity import Channel, CloudMessage, IdentityKey, Operation
 from fencepost.model.registry import Taken
 from fencepost.service.commands import Missing
@@ -21,7 +21,11 @@ LOCKED_FOR = timedelta(seconds=60)
 KEPT_FOR = timedelta(hours=1)
 """How long a message that names no expiry waits for its device."""
 MOST_DELIVERIES = 10
+PATIENCE = 5.0
+"""Seconds that a message waits for its turn to be written."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Settlement = Literal["completed", "rejected", "abandoned"]
 
 _DELIVERED: dict[Channel, Operation] = {
@@ -56,6 +60,7 @@ class Downlink:
         self._clock = clock
         self._note = note
         self._alarms: dict[str, asyncio.TimerHandle] = {}
+        self._writing = asyncio.Lock()
         self.dropped = 0
 
     async def send(
@@ -82,9 +87,9 @@ class Downlink:
             enqueued_at=now,
             expires_at=expires_at or now + KEPT_FOR,
         )
-        kept = await asyncio.to_thread(self._store.enqueue_message, message, MOST_PENDING)
+        kept = await self._write(self._store.enqueue_message, message, MOST_PENDING)
         if kept == "full" and await self._drop_dead(device_id):
-            kept = await asyncio.to_thread(self._store.enqueue_message, message, MOST_PENDING)
+            kept = await self._write(self._store.enqueue_message, message, MOST_PENDING)
         if kept == "full":
             raise Full(f"{MOST_PENDING} messages wait for {device_id} already")
         if kept == "missing":
@@ -102,7 +107,7 @@ class Downlink:
         if not await asyncio.to_thread(self._store.has_messages, device_id):
             return None
         now = self._clock()
-        taken: Taken = await asyncio.to_thread(
+        taken: Taken = await self._write(
             self._store.take_message, device_id, str(uuid4()), now, now + LOCKED_FOR, MOST_DELIVERIES
         )
         await self._count_dropped(device_id, taken.dropped, channel)
@@ -118,7 +123,7 @@ class Downlink:
         """
         keep = outcome == "abandoned"
         now = self._clock()
-        if not await asyncio.to_thread(self._store.settle_message, device_id, lock, now, keep=keep):
+        if not await self._write(self._store.settle_message, device_id, lock, now, keep=keep):
             raise Missing("no message is locked so")
         if keep:
             self._wake(device_id)
@@ -132,11 +137,32 @@ class Downlink:
     async def purge(self, device_id: str, actor: str) -> int:
         """Take all messages of a device away, and return their number; raises Missing."""
         record = audit_of("purge messages", IdentityKey(device_id), actor, self._clock())
-        number = await asyncio.to_thread(self._store.purge_messages, device_id, record)
+        number = await self._write(self._store.purge_messages, device_id, record)
         if number is None:
             raise _no_device(device_id)
         await self._note(device_id, "QueuePurges")
         return number
+
+    async def _write(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """
+        Return what some work on the store returns, which is done in a thread, one after the other.
+
+        Only one connection writes: who waits for it takes no thread from those that read, such as devices that
+        sign in. Who is cancelled leaves its turn to the work that it began.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._writing.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("the control store is busy with other messages") from None
+        work_under_way = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
+        work_under_way.add_done_callback(self._end_turn)
+        return await asyncio.shield(work_under_way)
+
+    def _end_turn(self, done: "asyncio.Future[Any]") -> None:
+        self._writing.release()
+        if not done.cancelled():
+            done.exception()  # whoever still waits has it
 
     def _wake(self, device_id: str) -> None:
         if (session := self._sessions.of(IdentityKey(device_id))) is not None:
@@ -154,9 +180,7 @@ class Downlink:
         self._wake(device_id)
 
     async def _drop_dead(self, device_id: str) -> int:
-        number = await asyncio.to_thread(
-            self._store.drop_dead_messages, device_id, self._clock(), MOST_DELIVERIES
-        )
+        number = await self._write(self._store.drop_dead_messages, device_id, self._clock(), MOST_DELIVERIES)
         await self._count_dropped(device_id, number, None)
         return number
 

@@ -1,4 +1,4 @@
-"""X.509 certificates of a local authority and of its servers (RFC 5280), and keys: ECDSA over P-256."""
+"""X.509 certificates of a local authority and of its servers (RFC 5280), and keys: ECDSA over P-256, or RSA."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -19,6 +19,8 @@ from fencepost.setup.hostnames import is_address
 AUTHORITY_LIFE = timedelta(days=3650)
 SERVER_LIFE = timedelta(days=820)
 """With the backdating below the 825 days that the strictest clients accept."""
+AUTHORITY_BITS, SERVER_BITS = 3072, 2048
+"""The sizes of RSA keys: an authority's is in use for ten years."""
 BACKDATED = timedelta(days=1)
 """How far a client's clock may be behind ours when a certificate is new."""
 
@@ -27,6 +29,14 @@ SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def new_rsa_key(bits: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, bits)
+
+
+def is_rsa(key: PrivateKeyTypes | CertificatePublicKeyTypes) -> bool:
+    return isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey)
 
 
 def key_pem(key: PrivateKeyTypes) -> bytes:
@@ -89,7 +99,7 @@ def new_server(
         _builder(_name("Fencepost server"), authority.subject, key, now)
         .not_valid_after(_seconds(ends))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(_usage(digital_signature=True, key_encipherment=is_rsa(key)), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(map(_general_name, names)), critical=False)
         .add_extension(_identifier_of(authority), critical=False)
@@ -147,14 +157,18 @@ def _name(text: str) -> x509.Name:
 
 
 def _usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+    *,
+    digital_signature: bool = False,
+    key_encipherment: bool = False,
+    key_cert_sign: bool = False,
+    crl_sign: bool = False,
 ) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=digital_signature,
+        key_encipherment=key_encipherment,
         key_cert_sign=key_cert_sign,
         crl_sign=crl_sign,
         content_commitment=False,
-        key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,
         encipher_only=False,

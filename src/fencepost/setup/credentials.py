@@ -5,7 +5,7 @@ from secrets import token_bytes, token_hex, token_urlsafe
 from typing import Annotated
 from uuid import uuid4
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 _TOKEN_BYTES = 32
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
@@ -35,7 +35,11 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """The names that clients of the Azure dialect build their addresses from; stable for ever."""
+    """
+    The names that clients of the Azure dialect build their addresses from; stable for ever.
+
+    `hub_hostname` is the host name that devices are told; it is set when the first one is known.
+    """
 
     subscription_id: Uuid
     resource_group: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.()-]{1,90}\Z")] = "fencepost"
@@ -43,6 +47,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     workspace_id: Uuid
     tenant_id: Uuid
     location: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z")] = "local"
+    hub_hostname: Annotated[str, Meta(pattern=r"^[a-z0-9_.:-]{1,253}\Z")] | UnsetType = UNSET
 
 
 class KeyPair(Struct, frozen=True, kw_only=True):

@@ -55,6 +55,11 @@ def is_address(name: str) -> bool:
     return "%" not in name
 
 
+def is_local(name: str) -> bool:
+    """Whether a name means this very machine, wherever it is asked."""
+    return name == "localhost" or (is_address(name) and ip_address(name).is_loopback)
+
+
 def uncovered(asked: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
     """Return what is asked for and neither among the names nor matched by a wildcard of them."""
     known = set(names)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, structs
 
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.setup import tls
 from fencepost.setup.credentials import HubKeys, Identity, Tokens, new_hub_keys, new_identity, new_tokens
 from fencepost.setup.data_folder import DataFolder, locked, make_folder
-from fencepost.setup.hostnames import parse_hostnames
+from fencepost.setup.hostnames import STANDARD, is_local, machine_names, parse_hostnames, uncovered
 
 IDENTITY, TOKENS, HUB, SETTINGS = "identity.json", "tokens.json", "hub.json", "fencepost.toml"
 JOURNAL, SNAPSHOTS, LOCK = "journal", "snapshots", ".init.lock"
@@ -53,16 +53,36 @@ class Installation(Struct, frozen=True, kw_only=True):
     made: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
+    def hub_name(self, *, local_only: bool) -> str:
+        """
+        Return the host name by which devices know the hub; `local_only` says that only this machine can reach it.
+
+        It is the one that is recorded, if the certificate covers it. Without it, it is the first of the certificate
+        that other machines can mean us by.
+        """
+        recorded = self.identity.hub_hostname
+        if isinstance(recorded, str) and not uncovered((recorded,), self.hostnames):
+            return recorded
+        names = [name for name in self.hostnames if not name.startswith("*")]
+        own = {*STANDARD, *(machine_names() if local_only else ())}
+        return next((name for name in names if name not in own), names[0] if names else STANDARD[0])
+
 
 def prepare(
-    folder: Path, hostnames: Iterable[str], clock: Callable[[], datetime], *, settings: str
+    folder: Path,
+    hostnames: Iterable[str],
+    clock: Callable[[], datetime],
+    *,
+    settings: str,
+    with_rsa: bool = False,
 ) -> Installation:
     """
     Make the data folder, or complete one; what is there stays.
 
     Only a server certificate that our authority has signed is made anew, where it does not cover all
-    `hostnames` or ends within 30 days. `settings` is the text of a new fencepost.toml. What a call leaves that
-    is killed, at any instant, the next one completes. Raises OperatorError.
+    `hostnames` or ends within 30 days, and the first of them ever named that is not this machine's own is recorded
+    as the hub's. `settings` is the text of a new fencepost.toml; `with_rsa` wants RSA keys for authority and server.
+    What a call leaves that is killed, at any instant, the next one completes. Raises OperatorError.
     """
     names = parse_hostnames(hostnames)
     folder = folder.absolute()
@@ -70,7 +90,7 @@ def prepare(
         _refuse_foreign(folder)
         make_folder(folder)
         with locked(folder / LOCK):
-            return _complete(DataFolder(folder), names, clock(), settings)
+            return _complete(DataFolder(folder), names, clock(), settings, with_rsa=with_rsa)
     except OSError as error:
         raise _unusable(folder, error) from error
 
@@ -86,11 +106,12 @@ def load(folder: Path) -> Installation:
         raise _unusable(folder, error) from error
 
 
-def _complete(data: DataFolder, names: tuple[str, ...], now: datetime, settings: str) -> Installation:
+def _complete(
+    data: DataFolder, names: tuple[str, ...], now: datetime, settings: str, *, with_rsa: bool
+) -> Installation:
     for name in _FILES:
         data.sweep(name)
-    if _read(data, IDENTITY, Identity) is None:
-        data.create(IDENTITY, _json(new_identity()))
+    identity = _read(data, IDENTITY, Identity)
     if _read(data, TOKENS, Tokens) is None:
         data.create(TOKENS, _json(new_tokens()))
     if _read(data, HUB, HubKeys) is None:
@@ -99,8 +120,21 @@ def _complete(data: DataFolder, names: tuple[str, ...], now: datetime, settings:
         data.create(SETTINGS, settings.encode())
     for name in (JOURNAL, SNAPSHOTS):
         data.ensure_folder(name)
-    warnings = tls.complete_tls(data, names, now)
+    recorded = identity.hub_hostname if identity is not None else UNSET
+    always = (recorded,) if isinstance(recorded, str) else ()
+    warnings = tls.complete_tls(data, names, now, always=always, with_rsa=with_rsa)
+    _complete_identity(data, identity, names)
     return _installation(data, warnings)
+
+
+def _complete_identity(data: DataFolder, identity: Identity | None, names: tuple[str, ...]) -> None:
+    """Make the identity, or add the hub's name to it: that of a certificate which covers it by now."""
+    complete = identity or new_identity()
+    if complete.hub_hostname is UNSET:
+        first = next((name for name in names if not name.startswith("*") and not is_local(name)), UNSET)
+        complete = structs.replace(complete, hub_hostname=first)
+    if complete != identity:
+        data.replace(IDENTITY, _json(complete))
 
 
 def _installation(data: DataFolder, warnings: Iterable[Problem] = ()) -> Installation:

@@ -16,14 +16,18 @@ from msgspec import Struct
 
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.setup.certificates import (
+    AUTHORITY_BITS,
+    SERVER_BITS,
     SigningKey,
     belong,
     certificate_pem,
+    is_rsa,
     is_signed_by,
     key_pem,
     names_of,
     new_authority,
     new_key,
+    new_rsa_key,
     new_server,
     read_certificate,
     read_key,
@@ -47,6 +51,10 @@ EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
 
 _NEXT_AUTHORITY = (
     "move ca.key, ca.pem and server.pem out of tls/, run fencepost init, and give clients the new ca.pem"
+)
+_OTHER_KIND = (
+    "its key is ECDSA, and what is there is kept: for --rsa use a certificate of your own with an RSA key, or move "
+    "ca.key, ca.pem, server.key and server.pem out of tls/, run this again, and give clients the new ca.pem"
 )
 _Read = TypeVar("_Read")
 
@@ -79,35 +87,58 @@ def read_tls(data: DataFolder) -> Tls:
     )
 
 
-def complete_tls(data: DataFolder, asked: Sequence[str], now: datetime) -> list[Problem]:
+def complete_tls(
+    data: DataFolder,
+    asked: Sequence[str],
+    now: datetime,
+    *,
+    always: Sequence[str] = (),
+    with_rsa: bool = False,
+) -> list[Problem]:
     """
     Make what is missing, so that the server certificate covers the names asked for; return warnings.
 
     A certificate of our authority is made anew where it does not cover them or ends within 30 days, for the
-    names that it had and these. Raises OperatorError where an operator's own files stand in the way, and OSError.
+    names that it had, these, and those of `always`. A new server's key is of the kind of the authority's; a new
+    authority has an ECDSA key, or with `with_rsa` an RSA key. Raises OperatorError where files that are there
+    stand in the way, and OSError.
     """
     data.ensure_folder(FOLDER)
-    authority, authority_key = _authority(data, now)
+    if with_rsa:
+        _refuse_other_kinds(data)
+    authority, authority_key = _authority(data, now, with_rsa=with_rsa)
     certificate = _certificate(data, SERVER)
     if certificate is not None and not is_signed_by(certificate, authority):
         _check_own(data, certificate, asked)
         return _warnings(data, SERVER, certificate, now + SERVER_RENEWED, "put a new one here")
+    names = (*asked, *always)
     if certificate is None or not _serves(data, certificate, asked):
-        _issue(data, authority, authority_key, asked, now)
+        _issue(data, authority, authority_key, names, now)
     elif certificate.not_valid_after_utc <= now + SERVER_RENEWED < authority.not_valid_after_utc:
         if authority_key is None:
             mend = "put ca.key back and run fencepost init"
             return _warnings(data, SERVER, certificate, now + SERVER_RENEWED, mend)
-        _issue(data, authority, authority_key, asked, now)
+        _issue(data, authority, authority_key, names, now)
     return _warnings(data, AUTHORITY, authority, now + AUTHORITY_WARNED, _NEXT_AUTHORITY)
 
 
-def _authority(data: DataFolder, now: datetime) -> tuple[Certificate, SigningKey | None]:
+def _refuse_other_kinds(data: DataFolder) -> None:
+    for name in (AUTHORITY, SERVER):
+        certificate = _certificate(data, name)
+        if certificate is not None and not is_rsa(certificate.public_key()):
+            raise _fault(data, name, _OTHER_KIND)
+    for name in (AUTHORITY_KEY, SERVER_KEY):
+        key = _key(data, name)
+        if key is not None and not is_rsa(key):
+            raise _fault(data, name, _OTHER_KIND)
+
+
+def _authority(data: DataFolder, now: datetime, *, with_rsa: bool) -> tuple[Certificate, SigningKey | None]:
     """Return the authority and its key, which an operator may keep elsewhere; both are made if neither is there."""
     certificate, key = _certificate(data, AUTHORITY), _signing_key(data, AUTHORITY_KEY)
     if certificate is None:
         _check_clock(now)
-        key = key or _make_key(data, AUTHORITY_KEY)
+        key = key or _make_key(data, AUTHORITY_KEY, AUTHORITY_BITS if with_rsa else None)
         certificate = new_authority(key, now)
         data.create(AUTHORITY, certificate_pem(certificate))
     if key is not None and not belong(certificate, key):
@@ -142,7 +173,7 @@ def _issue(
     data: DataFolder,
     authority: Certificate,
     authority_key: SigningKey | None,
-    asked: Sequence[str],
+    wanted: Sequence[str],
     now: datetime,
 ) -> None:
     """Make a server certificate; its key stays, so that clients which know it go on."""
@@ -154,11 +185,12 @@ def _issue(
         raise _fault(data, AUTHORITY, f"{ended}: {_NEXT_AUTHORITY}")
     old = _certificate(data, SERVER)
     known = names_of(old) if old is not None else ()
-    names = tuple(dict.fromkeys((*asked, *STANDARD, *machine_names(), *known)))
+    names = tuple(dict.fromkeys((*wanted, *STANDARD, *machine_names(), *known)))
     if len(names) > MOST_NAMES:
         reason = f"more than {MOST_NAMES} names: remove the file and run fencepost init with those you need"
         raise _fault(data, SERVER, reason)
-    key = _signing_key(data, SERVER_KEY) or _make_key(data, SERVER_KEY)
+    bits = SERVER_BITS if is_rsa(authority_key) else None
+    key = _signing_key(data, SERVER_KEY) or _make_key(data, SERVER_KEY, bits)
     made = new_server(authority, authority_key, key.public_key(), names, now)
     data.replace(SERVER, certificate_pem(made, authority))
 
@@ -172,8 +204,9 @@ def _warnings(
     return [Problem("", f"this certificate ends on {ends:%Y-%m-%d}: {mend}", str(data.path / name))]
 
 
-def _make_key(data: DataFolder, name: str) -> SigningKey:
-    key = new_key()
+def _make_key(data: DataFolder, name: str, bits: int | None) -> SigningKey:
+    """Make an RSA key of so many bits, or an ECDSA key."""
+    key = new_key() if bits is None else new_rsa_key(bits)
     data.create(name, key_pem(key))
     return key
 

@@ -92,7 +92,10 @@ def test_a_disabled_device_is_not_assigned(standing: Standing) -> None:
     assert ask(standing, "PUT", "pump-7/register", signed("pump-7"), json={}).status_code == 401
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"a": "\xd0("}', b'{"registrationId": "another"}', b'{"registrationId": 5}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b'{"registrationId": "\xd0("}', b'{"registrationId": "another"}', b'{"registrationId": 5}'],
+)
 def test_a_body_that_does_not_fit_is_refused(standing: Standing, body: bytes) -> None:
     answer = ask(standing, "PUT", "pump-8/register", signed("pump-8"), content=body)
     assert answer.status_code == 400

@@ -99,7 +99,9 @@ class Reader:
     def _array(self, code: int, depth: int) -> list[Any]:
         end = self._size(code) + self.at
         count = self._size(code)
-        if count > end - self.at:  # values that take no bytes: nobody sends so many, and they are made for free
+        if (
+            count > end - self.at
+        ):  # values that take no bytes: nobody sends so many, and they are made for free
             raise DeviceError("too many AMQP values")
         kind = self._byte()
         descriptor = None

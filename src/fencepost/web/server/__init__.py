@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
+from OpenSSL import SSL
 from uvicorn import Config, Server
 
 from fencepost.net.entrance import HANDSHAKE, Admission, Entrance, Leave
+from fencepost.net.tls import TlsProtocol, server_context
 from fencepost.net.traffic import Traffic
 from fencepost.web.server.binding import Binding
 from fencepost.web.server.connection import PARTING, BoundedProtocol
@@ -24,6 +25,10 @@ class QuietServer(Server):
         super().__init__(config)
         self.traffic = Traffic()
         self._binding = binding
+        self._greeting: set[TlsProtocol] = set()  # in the middle of their handshake
+        self._tls: SSL.Context | None = None
+        if binding.certificate is not None and binding.key is not None:
+            self._tls = server_context(binding.certificate, binding.key, binding.authorities)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -37,10 +42,43 @@ class QuietServer(Server):
             connections=self._binding.connections,
             handshake_seconds=min(HANDSHAKE, self._binding.head_seconds),
         )
-        entrance = Entrance(listeners, self.config.ssl, self._protocol, admission, self.traffic)
+        protocol = self._protocol if self._tls is None else self._protocol_in_tls
+        entrance = Entrance(listeners, protocol, admission, self.traffic)
         entrance.open()
         self.servers: list[Any] = [entrance]
         self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for stranger in [*self._greeting]:
+            stranger.abort()
+        await super().shutdown(sockets)
+
+    def _protocol_in_tls(self, leave: Leave) -> TlsProtocol:
+        assert self._tls is not None  # noqa: S101 - asked before
+
+        def greeted() -> BoundedProtocol:
+            self._greeting.discard(connection)
+            return self._protocol(lambda: None)
+
+        def gone() -> None:
+            self._greeting.discard(connection)
+            leave()
+
+        connection = TlsProtocol(
+            self._tls,
+            greeted,
+            arrived=lambda: self._greeting.add(connection),
+            lost=gone,
+            failed=self._failed,
+            handshake_seconds=min(HANDSHAKE, self._binding.head_seconds),
+            parting_seconds=None,
+        )
+        return connection
+
+    def _failed(self) -> None:
+        self.traffic.handshakes += 1
 
     def _protocol(self, lost: Leave) -> BoundedProtocol:
         return BoundedProtocol(
@@ -55,7 +93,7 @@ class QuietServer(Server):
 
 
 def server_for(application: Any, binding: Binding) -> QuietServer:
-    """Return a server for an ASGI application; raises OSError or ssl.SSLError for an unusable certificate."""
+    """Return a server for an ASGI application; raises OperatorError for an unusable certificate."""
     config = Config(
         application,
         loop="uvloop",
@@ -68,12 +106,8 @@ def server_for(application: Any, binding: Binding) -> QuietServer:
         proxy_headers=False,
         timeout_keep_alive=round(binding.keep_alive_seconds),
         timeout_graceful_shutdown=10,
-        ssl_certfile=str(binding.certificate) if binding.certificate is not None else None,
-        ssl_keyfile=str(binding.key) if binding.key is not None else None,
     )
     config.load()
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return QuietServer(config, binding)
 
 

@@ -21,6 +21,8 @@ class Binding(Struct, frozen=True, kw_only=True):
     port: int
     certificate: Path | None
     key: Path | None
+    authorities: Path | None = None
+    """The authorities that sign clients' certificates; who shows one proves nothing but to have its key."""
     head_seconds: float
     keep_alive_seconds: float
     connections: int
