@@ -146,3 +146,24 @@ def test_the_service_ends_while_web_sockets_are_open(tmp_path: Path) -> None:
     with Client(service) as client:
         assert isinstance(client.answer, AcceptConnection)
         assert service.stop() == 0
+
+
+def test_a_request_with_bytes_that_are_no_text_is_no_fault_of_ours(serving: Serving) -> None:
+    before = serving.log()
+    context: ssl.SSLContext = serving.context()
+    for header in (b"Host: \xff\xfe", b"Upgrade: websocket\xff", b"Sec-WebSocket-Protocol: \xc3("):
+        raw = socket.create_connection(("127.0.0.1", int(serving.url.rpartition(":")[2])), 10)
+        with context.wrap_socket(raw, server_hostname="localhost") as stream:
+            lines = [
+                b"GET /$iothub/websocket HTTP/1.1",
+                b"Host: localhost",
+                b"Connection: Upgrade",
+                b"Upgrade: websocket",
+                b"Sec-WebSocket-Version: 13",
+                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+                header,
+            ]
+            stream.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+            while stream.recv(1 << 16):
+                pass
+    assert "Traceback" not in serving.log().removeprefix(before)

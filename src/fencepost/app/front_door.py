@@ -13,13 +13,12 @@ from fencepost.config.service import Settings, is_local
 from fencepost.gateway.credentials import Credentials, Unauthorized
 from fencepost.gateway.gateway import Counters, Gateway
 from fencepost.gateway.mqtt.protocol import MqttProtocol
-from fencepost.gateway.mqtt.remembered import Remembered
 from fencepost.gateway.uplink import Uplink
 from fencepost.gateway.websocket import WebSockets
 from fencepost.model.identity import IdentityKey
 from fencepost.net.entrance import Admission
 from fencepost.net.listener import TlsListener
-from fencepost.net.tls import server_context
+from fencepost.net.tls import PeerCertificate, server_context
 from fencepost.net.traffic import Traffic
 from fencepost.service.downlink import Downlink
 from fencepost.service.operations import Operations
@@ -28,6 +27,7 @@ from fencepost.service.policies import Permission, Policies, Policy
 from fencepost.service.provisioning import Provisioning
 from fencepost.service.registry import Registry
 from fencepost.service.sessions import Sessions
+from fencepost.service.subscriptions import Subscriptions
 from fencepost.setup.credentials import HubKeys
 from fencepost.setup.installation import Installation
 from fencepost.store.control import ControlStore
@@ -82,14 +82,14 @@ class FrontDoor:
             max_message_bytes=settings.ingest.max_message_bytes,
         )
         self.traffic: dict[Protocol, Traffic] = {"mqtt": Traffic(), "amqp": Traffic()}
-        self._remembered = Remembered()
+        self._subscriptions = Subscriptions(store)
         self.web_sockets = WebSockets({"mqtt": self._mqtt, **self._amqp_inside()})
         self._listeners: list[TlsListener] = []
 
     def open(self, sockets: Sockets, connections: int) -> None:
         """Let devices in, so many by each protocol; raises OperatorError for certificates that cannot be used."""
         http, gateway = self._settings.http, self._settings.gateway
-        context = server_context(http.certificate, http.key, self._device_authorities())
+        context = server_context(http.certificate, http.key, self.authorities())
         admission = Admission(connections=connections, of_one_address=gateway.max_connections_per_address)
         made: dict[Protocol, Callable[[], asyncio.Protocol]] = {"mqtt": self._mqtt, "amqp": self._amqp}
         for name in PROTOCOLS:
@@ -111,11 +111,12 @@ class FrontDoor:
             clock=gateway.clock,
             is_administrator=is_administrator,
             own_token=self._is_own_token,
+            own_certificate=self._is_own_certificate,
             body_seconds=self._settings.http.request_timeout.total_seconds(),
         )
 
-    def _device_authorities(self) -> Path | None:
-        """The usual file need not be there; one that was named must."""
+    def authorities(self) -> Path | None:
+        """Return the file of the authorities of devices; the usual one need not be there, one that was named must."""
         file = self._settings.gateway.device_ca_file
         usual = self._installation.folder / DEVICE_AUTHORITIES
         return None if file.resolve() == usual.resolve() and not file.exists() else file
@@ -127,13 +128,20 @@ class FrontDoor:
             return False
         return True
 
+    async def _is_own_certificate(self, key: IdentityKey, certificate: PeerCertificate) -> bool:
+        try:
+            await self.gateway.credentials.by_certificate(key, certificate)
+        except Unauthorized:
+            return False
+        return True
+
     async def close(self) -> None:
         """Let everybody go; their last messages are still taken."""
         self.web_sockets.close()
         await asyncio.gather(*(one.close() for one in self._listeners))
 
     def _mqtt(self) -> asyncio.Protocol:
-        return MqttProtocol(self.gateway, self._remembered, self.traffic["mqtt"])
+        return MqttProtocol(self.gateway, self._subscriptions, self.traffic["mqtt"])
 
     def _amqp(self) -> asyncio.Protocol:
         from fencepost.gateway.amqp import amqp_protocol  # noqa: PLC0415 - it takes the extra

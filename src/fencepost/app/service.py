@@ -6,6 +6,7 @@ import signal
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event
@@ -45,6 +46,8 @@ from fencepost.web.server import Binding, QuietServer, server_for
 
 STARTING = "fencepost"
 """Who makes the default group, in the audit."""
+THREADS = 16
+"""That wait for the store and the disk on behalf of requests."""
 
 _log = logging.getLogger("fencepost")
 
@@ -101,6 +104,7 @@ class _Run:
 
     async def main(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, "fencepost"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
         self._most_devices = _connections_of_devices(self._settings)
@@ -301,6 +305,7 @@ class _Run:
             head_seconds=http.request_timeout.total_seconds(),
             keep_alive_seconds=http.keep_alive.total_seconds(),
             connections=http.max_connections,
+            authorities=front.authorities() if front is not None else None,
             taking=front.web_sockets.taking if front is not None else lambda _: None,
         )
 

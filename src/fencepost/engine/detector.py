@@ -201,10 +201,11 @@ class Detector:
 
     def open_gateway(self, at: datetime) -> None:
         """Take note that the gateway saw nothing up to a moment: no minimum is asked of a window before it (S19)."""
-        for device in self._devices.values():
+        for device_id, device in self._devices.items():
             for check, window in device.open_windows():
                 if not check.is_reported:
                     check.hold(window, micros(at))
+            self._timers.schedule(device_id, device)
 
     def replace_group(self, group: SecurityGroup, at: datetime) -> list[Outcome]:
         """Put an edited or a new group in force from the next event on (S24)."""

@@ -104,7 +104,7 @@ class Credentials:
 
     def trespassed(self, key: IdentityKey, what: str) -> Unauthorized:
         """Return the refusal of an identity that reached for what is another's, and note it."""
-        self._operations.note_soon(key.device_id, "UnauthorizedOperations")
+        self._operations.note_unauthorized(key.device_id)
         return Unauthorized(what)
 
     async def _found(self, key: IdentityKey) -> tuple[Identity | None, Identity | None]:
@@ -113,7 +113,7 @@ class Credentials:
 
     def _refusal(self, device: Identity | None, reason: str) -> Unauthorized:
         if device is not None:
-            self._operations.note_soon(device.key.device_id, "UnauthorizedOperations")
+            self._operations.note_unauthorized(device.key.device_id)
         return Unauthorized(reason)
 
     def _check_signature(

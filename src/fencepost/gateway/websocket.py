@@ -79,7 +79,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._socket.receive_data(data)
             for event in self._socket.events():
                 self._take(event)
-        except (RemoteProtocolError, LocalProtocolError):
+        except (RemoteProtocolError, LocalProtocolError, UnicodeError):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,7 +110,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._is_over = True
                 with suppress(LocalProtocolError):  # we had ended it before
                     self.transport.write(self._socket.send(event.response()))
-                self.transport.close()
+                self._part()
             case _:
                 pass
 
@@ -119,7 +119,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if wanted is None:
             self._is_over = True
             self.transport.write(self._socket.send(RejectConnection(status_code=400)))
-            self.transport.close()
+            self._part()
             return
         self.transport.write(self._socket.send(AcceptConnection(subprotocol=wanted)))
         self._inner = self._protocols[wanted.lower()]()
@@ -136,6 +136,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._is_over = True
         with suppress(LocalProtocolError):
             self.transport.write(self._socket.send(CloseConnection(code=code)))
+        self._part()
+
+    def _part(self) -> None:
         asyncio.get_running_loop().call_later(PARTING, self.transport.abort)
         self.transport.close()
 
@@ -156,7 +159,7 @@ class WebSocketTransport(asyncio.Transport):
         self._socket = socket
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default if name == "peer_certificate" else self._socket.transport.get_extra_info(name, default)
+        return self._socket.transport.get_extra_info(name, default)
 
     def write(self, data: Any) -> None:
         self._socket.write(bytes(data))

@@ -23,6 +23,7 @@ from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.model.hub_error import Dialect, HubError, code_of_status
 from fencepost.model.identity import IdentityKey
 from fencepost.model.sas import covers, parse_sas
+from fencepost.net.tls import PEER_CERTIFICATE, PeerCertificate
 
 FIRST_VERSION = "2016-11-14"
 ROOTS = frozenset({"devices", "twins", "statistics"})
@@ -90,6 +91,11 @@ def check_version(connection: Connection, _: BaseRouteHandler | None = None) -> 
         raise HubError(
             "InvalidProtocolVersion", f"api-version {reason}: send ?api-version=2021-04-12, for example"
         )
+
+
+def certificate_of(connection: Connection) -> PeerCertificate | None:
+    """Return the certificate that the client has shown in its TLS handshake."""
+    return (connection.scope.get("state") or {}).get(PEER_CERTIFICATE)
 
 
 def named_in(token: str) -> IdentityKey | None:

@@ -7,6 +7,7 @@ memory (RFC 5246, RFC 8446), between the transport of the event loop and a proto
 """
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -28,6 +29,8 @@ RECORD = 16 << 10
 """Bytes that one read gives at most: those of a TLS record."""
 HELD = 256 << 10
 """Bytes of writing that may wait in the transport before the protocol is asked to pause."""
+PEER_CERTIFICATE = "peer_certificate"
+"""The name under which a transport, and a request's state, has the client's certificate."""
 PARTING = 1.0
 """Seconds that a peer has to take the last bytes and to end TLS."""
 
@@ -211,6 +214,14 @@ class TlsProtocol(asyncio.Protocol):
         shown = self._tls.get_peer_certificate(as_cryptography=True)
         if shown is None or not self._verdict.was_asked:
             return None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._described(shown)
+        except (ValueError, TypeError, x509.InvalidVersion):
+            return None  # what cannot be read is nobody's
+
+    def _described(self, shown: x509.Certificate) -> PeerCertificate:
         der = shown.public_bytes(Encoding.DER)
         return PeerCertificate(
             common_name=_common_name(shown),
@@ -305,7 +316,7 @@ class TlsProtocol(asyncio.Protocol):
 
 
 class TlsTransport(asyncio.Transport):
-    """What a protocol of plain bytes writes to; `get_extra_info("peer_certificate")` is the client's, or None."""
+    """What a protocol of plain bytes writes to; `get_extra_info(PEER_CERTIFICATE)` is the client's, or None."""
 
     __slots__ = ("_tls",)
 
@@ -314,7 +325,7 @@ class TlsTransport(asyncio.Transport):
         self._tls = tls
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        if name == "peer_certificate":
+        if name == PEER_CERTIFICATE:
             return self._tls.peer_certificate()
         if name == "sslcontext":
             return self._tls.context

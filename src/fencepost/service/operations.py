@@ -10,6 +10,9 @@ from fencepost.model.identity import Operation
 from fencepost.service.pipeline import Busy, Item, Pipeline
 
 MOST_UNDER_WAY = 1000
+STRANGERS_UNDER_WAY = 200
+STRANGERS_A_SECOND = 10
+"""What strangers make us note of one device: they must not fill the journal, nor stand in others' way."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +29,9 @@ class Operations:
         self._pipeline = pipeline
         self._clock = clock
         self._under_way: set[asyncio.Task[None]] = set()
+        self._strangers: set[asyncio.Task[None]] = set()
+        self._second = 0
+        self._of_device: dict[str, int] = {}
         self.dropped = 0
 
     async def note(self, device_id: str, operation: Operation) -> None:
@@ -34,12 +40,26 @@ class Operations:
 
     def note_soon(self, device_id: str, operation: Operation) -> None:
         """Do the same without waiting; at most 1,000 are under way at once, more are dropped."""
-        if len(self._under_way) >= MOST_UNDER_WAY:
+        self._begin(Operated(device_id, self._clock(), operation), self._under_way, MOST_UNDER_WAY)
+
+    def note_unauthorized(self, device_id: str) -> None:
+        """Note that somebody did not get in as a device, or it did not get at something; so often a second at most."""
+        at = self._clock()
+        if (second := int(at.timestamp())) != self._second:
+            self._second, self._of_device = second, {}
+        number = self._of_device[device_id] = self._of_device.get(device_id, 0) + 1
+        if number > STRANGERS_A_SECOND:
             self.dropped += 1
             return
-        noting = asyncio.create_task(self._journal(Operated(device_id, self._clock(), operation)))
-        self._under_way.add(noting)
-        noting.add_done_callback(self._under_way.discard)
+        self._begin(Operated(device_id, at, "UnauthorizedOperations"), self._strangers, STRANGERS_UNDER_WAY)
+
+    def _begin(self, entry: Operated, under_way: set[asyncio.Task[None]], most: int) -> None:
+        if len(under_way) >= most:
+            self.dropped += 1
+            return
+        noting = asyncio.create_task(self._journal(entry))
+        under_way.add(noting)
+        noting.add_done_callback(under_way.discard)
 
     async def _journal(self, entry: Operated) -> None:
         try:

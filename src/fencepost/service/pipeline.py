@@ -145,6 +145,8 @@ class Pipeline:
             raise Busy("the service ends", 5)
         load = _Load(getattr(items[0].entry, "device_id", ""), sum(item.size for item in items))
         await self._wait_for_room(load, PATIENCE if patience is None else patience)
+        if self._is_closing:
+            raise Busy("the service ends", 5)
         self._take(load)
         return await asyncio.shield(self._append(items, load))
 

@@ -1,4 +1,4 @@
-"""Who a device's HTTP request is from: each is signed with a token of the identity's own."""
+"""Who a device's HTTP request is from: each has a token of the identity's own, or comes with its certificate."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,7 @@ from fencepost.gateway.credentials import Unauthorized
 from fencepost.gateway.gateway import Gateway
 from fencepost.model.hub_error import Dialect, HubError
 from fencepost.model.identity import Identity, IdentityKey
-from fencepost.net.hub_http import AnyRequest, check_version, handlers, named_in, reaches
+from fencepost.net.hub_http import AnyRequest, certificate_of, check_version, handlers, named_in, reaches
 from fencepost.service.pipeline import Busy
 
 
@@ -43,8 +43,12 @@ async def signed_by(request: AnyRequest, key: IdentityKey) -> Identity:
     """
     gateway = gateway_of(request)
     try:
-        return await _granted(gateway, key, request.headers.get("authorization", ""))
+        token, certificate = request.headers.get("authorization", ""), certificate_of(request)
+        if not token and certificate is not None:
+            return (await gateway.credentials.by_certificate(key, certificate)).identity
+        return await _granted(gateway, key, token)
     except Unauthorized:
+        gateway.counters.unauthorized += 1
         raise HubError("IotHubUnauthorizedAccess", "Unauthorized") from None
 
 

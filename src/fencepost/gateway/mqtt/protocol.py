@@ -13,10 +13,12 @@ from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.link import Closing
 from fencepost.gateway.mqtt.opening import granted, identity_of, is_registration
 from fencepost.gateway.mqtt.provisioning import RegistrationSession
-from fencepost.gateway.mqtt.remembered import Remembered
 from fencepost.gateway.mqtt.session import DeviceSession
 from fencepost.model.errors import FencepostError
+from fencepost.model.identity import IdentityKey
+from fencepost.net.tls import PEER_CERTIFICATE
 from fencepost.net.traffic import Traffic
+from fencepost.service.subscriptions import Subscriptions
 from fencepost.wire.mqtt.packets import (
     IDENTIFIER_REJECTED,
     NOT_AUTHORIZED,
@@ -28,7 +30,9 @@ from fencepost.wire.mqtt.packets import (
     Packet,
     Pingreq,
     Publish,
+    Subscribe,
     TooLarge,
+    Unsubscribe,
     UnsupportedProtocol,
 )
 from fencepost.wire.mqtt.reading import PacketReader
@@ -36,7 +40,10 @@ from fencepost.wire.mqtt.writing import connack, pingresp
 
 FIRST_PACKET = 10.0
 """Seconds until CONNECT must be there, and its answer given."""
-LONGEST_CONNECT = 256 << 10
+CONNECT = 0x10
+"""The first byte of a client's first packet (MQTT 3.1.1, 3.1.1)."""
+LONGEST_CONNECT = 144 << 10
+"""Bytes; a will may have 64 KiB and a topic as many, a token 4 KiB."""
 BAG = 64 << 10
 """Bytes of a topic, above those of a message."""
 LONGEST_SILENCE = 1767.0
@@ -44,8 +51,10 @@ LONGEST_SILENCE = 1767.0
 WAITING_BYTES = 64 << 10
 WAITING_PACKETS = 256
 """What waits to be worked on before nothing more is read; a single packet may be larger."""
-PACKET = 64
-"""Bytes that any packet counts for at least."""
+PACKET, FILTER = 64, 120
+"""Bytes that any packet counts for at least, and each filter that it holds."""
+AT_ONCE = 64
+"""Packets that are worked on together."""
 CLOGGED = 30.0
 """Seconds that a client may leave unread what was written to it."""
 LONGEST_TIMER = 86_400.0
@@ -62,17 +71,18 @@ class Session(Protocol):
 class MqttProtocol(asyncio.Protocol):
     """One connection of a device; it is the `Link` of its session."""
 
-    def __init__(self, gateway: Gateway, remembered: Remembered, traffic: Traffic) -> None:
+    def __init__(self, gateway: Gateway, subscriptions: Subscriptions, traffic: Traffic) -> None:
         self._gateway = gateway
-        self._remembered = remembered
+        self._subscriptions = subscriptions
         self._traffic = traffic
         self._reader = PacketReader(LONGEST_CONNECT)
         self._inbox: deque[Packet] = deque()
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
+        self._key: IdentityKey | None = None
         self._is_clean = self._is_paused = self.is_clogged = False
-        self._is_over = False
+        self._has_begun = self._is_opening = self._is_over = False
         self._heard_at = 0.0
         self._silence = 0.0
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -88,16 +98,12 @@ class MqttProtocol(asyncio.Protocol):
         self._heard_at = self._loop.time()
         if self._is_over:
             return
-        try:
-            for packet in self._reader.feed(data):
-                self._take(packet)
-        except UnsupportedProtocol:
-            self.write(connack(UNACCEPTABLE_PROTOCOL))
+        if not self._has_begun and data[0] & 0xF0 != CONNECT:
             self._reject()
-        except (Malformed, TooLarge):
-            self._reject()
-        if self._inbox and self._task is None:
-            self._task = self._loop.create_task(self._work())
+            return
+        self._has_begun = True
+        self._read(data)
+        self._start_work()
 
     def eof_received(self) -> bool:
         return False
@@ -107,8 +113,9 @@ class MqttProtocol(asyncio.Protocol):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        if self._task is None:
-            self._task = self._loop.create_task(self._work())
+        if self._session is None and self._task is not None:
+            self._task.cancel()  # whoever it was, nobody waits for the answer
+        self._start_work()
 
     def pause_writing(self) -> None:
         self.is_clogged = True
@@ -118,7 +125,7 @@ class MqttProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.is_clogged = False
         self._stop_timer("clogged")
-        self._see_to_reading()
+        self._start_work()
         if isinstance(self._session, DeviceSession):
             self._session.wake()
 
@@ -138,18 +145,38 @@ class MqttProtocol(asyncio.Protocol):
 
     # packets
 
+    def _read(self, data: bytes = b"") -> None:
+        """Take packets until so many wait that the rest has to wait as bytes."""
+        packets = self._reader.feed(data)
+        try:
+            while not self._is_full() and not self._is_over and (packet := next(packets, None)) is not None:
+                self._take(packet)
+        except UnsupportedProtocol:
+            self.write(connack(UNACCEPTABLE_PROTOCOL))
+            self._reject()
+        except (Malformed, TooLarge):
+            self._reject()
+        self._see_to_reading()
+
     def _take(self, packet: Packet) -> None:
-        if self._is_over:
-            return
         if isinstance(packet, Pingreq) and self._session is not None:
             self.write(pingresp())
             return
+        self._is_opening = self._session is None
         self._inbox.append(packet)
         self._waiting += _size_of(packet)
-        self._see_to_reading()
+
+    def _is_full(self) -> bool:
+        """Until a client is let in, nothing is read behind its CONNECT."""
+        return (
+            self.is_clogged
+            or self._is_opening
+            or self._waiting > WAITING_BYTES
+            or len(self._inbox) > WAITING_PACKETS
+        )
 
     def _see_to_reading(self) -> None:
-        is_full = self.is_clogged or self._waiting > WAITING_BYTES or len(self._inbox) > WAITING_PACKETS
+        is_full = self._is_full()
         if is_full == self._is_paused or not self.is_open:
             return
         self._is_paused = is_full
@@ -159,10 +186,14 @@ class MqttProtocol(asyncio.Protocol):
             self._heard_at = self._loop.time()  # the silence was of our making
             self.transport.resume_reading()
 
+    def _start_work(self) -> None:
+        if self._task is None:
+            self._task = self._loop.create_task(self._work())
+
     async def _work(self) -> None:
         """Work through what waits, and see a lost connection's session to its end."""
         try:
-            while self._inbox and await self._work_on_some():
+            while self._has_work() and await self._work_on_some():
                 pass
         except BaseException:
             self.transport.abort()  # a fault of ours: the loop tells of it
@@ -173,10 +204,17 @@ class MqttProtocol(asyncio.Protocol):
             session, self._session = self._session, None
             await session.end(is_clean=self._is_clean)
 
+    def _has_work(self) -> bool:
+        """A client that does not read its answers gets no more of them."""
+        if self.is_clogged and self.is_open:
+            return False
+        if not self._inbox:
+            self._read()
+        return bool(self._inbox)
+
     async def _work_on_some(self) -> bool:
         """Return whether the connection goes on."""
-        packets = list(self._inbox)
-        self._inbox.clear()
+        packets = [self._inbox.popleft() for _ in range(min(len(self._inbox), AT_ONCE))]
         try:
             await self._handle(packets)
         except Closing as closing:
@@ -190,14 +228,12 @@ class MqttProtocol(asyncio.Protocol):
     async def _handle(self, packets: list[Packet]) -> None:
         if self._session is None:
             await self._open(packets[0])
-            packets = packets[1:]
-        end = next((n for n, packet in enumerate(packets) if isinstance(packet, Disconnect)), None)
-        session = self._session
-        if session is None:
             return
-        await session.handle(packets[:end])
+        end = next((n for n, packet in enumerate(packets) if isinstance(packet, Disconnect)), None)
+        await self._session.handle(packets[:end])
         if end is not None:
             self._is_clean = True
+            self._inbox.clear()
             self.close("disconnected")
 
     # the beginning
@@ -222,28 +258,32 @@ class MqttProtocol(asyncio.Protocol):
 
     async def _open_session(self, connect: Connect) -> None:
         key = identity_of(connect)
-        certificate = self.transport.get_extra_info("peer_certificate")
+        certificate = None if connect.password else self.transport.get_extra_info(PEER_CERTIFICATE)
         proved = await granted(self._gateway, connect, key, certificate)
+        self._key = key
         if not self.is_open:
             return
-        if connect.clean_session:
-            self._remembered.forget(key)
-        remembered = None if connect.clean_session else self._remembered
-        session = DeviceSession(self._gateway, self, key, remembered, connect.will)
-        await self._enter(session, proved)
+        kept = None if connect.clean_session else self._subscriptions
+        session = DeviceSession(self._gateway, self, key, kept, connect.will)
+        filters = await self._enter(session, proved, begins_anew=connect.clean_session)
         if not self.is_open:
             self._gateway.sessions.leave(key, session)
             return
-        self._begin(session, connect, is_resumed=session.is_resumed)
-        session.resume()
+        self._begin(session, connect, is_resumed=bool(filters))
+        session.resume(filters)
         if proved.expires_at is not None:
             self._expire_at(proved.expires_at)
 
-    async def _enter(self, session: DeviceSession, proved: Granted) -> None:
+    async def _enter(self, session: DeviceSession, proved: Granted, *, begins_anew: bool) -> dict[str, int]:
+        """Let a session in, which ends the one before, and return the subscriptions that go on."""
         self._gateway.sessions.enter(session.key, session)
         try:
             await self._gateway.credentials.confirm(proved)
-        except FencepostError:
+            if begins_anew:
+                await self._subscriptions.forget(session.key)
+                return {}
+            return await self._subscriptions.of(session.key)
+        except BaseException:
             self._gateway.sessions.leave(session.key, session)
             raise
 
@@ -254,6 +294,7 @@ class MqttProtocol(asyncio.Protocol):
 
     def _begin(self, session: Session, connect: Connect, *, is_resumed: bool = False) -> None:
         self._session = session
+        self._is_opening = False
         self._gateway.counters.connects += 1
         self._reader.most = self._gateway.max_message_bytes + BAG
         self._stop_timer("first")
@@ -269,9 +310,9 @@ class MqttProtocol(asyncio.Protocol):
     # the end
 
     def _turn_away(self, closing: Closing) -> None:
-        if closing.is_trespass and isinstance(self._session, DeviceSession):
+        if closing.is_trespass and self._key is not None:
             self._gateway.counters.unauthorized += 1
-            self._gateway.credentials.trespassed(self._session.key, closing.reason)
+            self._gateway.credentials.trespassed(self._key, closing.reason)
         else:
             self._gateway.counters.forbidden += 1
         self._inbox.clear()
@@ -313,4 +354,13 @@ class MqttProtocol(asyncio.Protocol):
 
 
 def _size_of(packet: Packet) -> int:
-    return PACKET + len(packet.payload) if isinstance(packet, Publish) else PACKET
+    """Return about how much memory a packet takes."""
+    match packet:
+        case Publish():
+            return PACKET + len(packet.topic) + len(packet.payload)
+        case Subscribe():
+            return PACKET + sum(FILTER + len(one.topic_filter) for one in packet.subscriptions)
+        case Unsubscribe():
+            return PACKET + sum(FILTER + len(one) for one in packet.topic_filters)
+        case _:
+            return PACKET

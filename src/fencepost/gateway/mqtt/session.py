@@ -6,7 +6,7 @@ and what is another identity's counts as an unauthorized operation besides.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,12 +15,12 @@ from fencepost.gateway.desired import pushed, served
 from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.delivery import Delivery
 from fencepost.gateway.mqtt.link import Closing, Link
-from fencepost.gateway.mqtt.remembered import Remembered
 from fencepost.gateway.uplink import Message, TooLarge
 from fencepost.model.errors import DeviceError, FencepostError, StoreUnavailable
 from fencepost.model.identity import Channel, IdentityKey
 from fencepost.service.pipeline import Busy
 from fencepost.service.sessions import NotListening
+from fencepost.service.subscriptions import Subscriptions
 from fencepost.wire.mqtt.packets import (
     FAILURE,
     Packet,
@@ -51,6 +51,9 @@ from fencepost.wire.topics import (
     twin_answer_topic,
 )
 
+Heard = dict[type[Subscribed], tuple[str, int]]
+"""What a client is subscribed to: its filter as it wrote it, and the QoS; at most one of each kind."""
+
 INTERFACE = "interface-id"
 LARGEST_ANSWER = 128 << 10
 """Bytes of a direct method's answer."""
@@ -60,39 +63,40 @@ class DeviceSession:
     """
     One identity on one connection; it is a `service.sessions.Session`.
 
-    `handle` works through packets in order, and raises Closing where the connection is to end.
+    `handle` works through packets in order, and raises Closing where the connection is to end. `subscriptions`
+    keeps what the client subscribes to for its next connection, None for a client with clean session 1.
     """
 
     channel: Channel = "mqtt"
 
     def __init__(
-        self, gateway: Gateway, link: Link, key: IdentityKey, remembered: Remembered | None, will: Will | None
+        self,
+        gateway: Gateway,
+        link: Link,
+        key: IdentityKey,
+        subscriptions: Subscriptions | None,
+        will: Will | None,
     ) -> None:
         self.key = key
         self._gateway = gateway
         self._link = link
-        self._remembered = remembered
+        self._subscriptions = subscriptions
         self._will = will
         self._delivery = Delivery(gateway, link, key.device_id)
-        self._heard: set[type[Subscribed]] = set()
+        self._heard: Heard = {}
         self._calls: dict[str, asyncio.Future[tuple[int, bytes]]] = {}
         self._last_call = 0
         self._known: tuple[str, ClientTopic] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         if will is not None:
             self._telemetry(self._topic_of(will.topic))
-        self._resumed = remembered.of(key) if remembered is not None else None
 
-    @property
-    def is_resumed(self) -> bool:
-        """Whether a subscription of an earlier connection goes on."""
-        return self._resumed is not None
-
-    def resume(self) -> None:
-        """Go on with what an earlier connection has left; to be called when the client has its CONNACK."""
-        if self._resumed is not None:
-            self._heard.add(CloudMessages)
-            self._delivery.subscribe(*self._resumed)
+    def resume(self, filters: Mapping[str, int]) -> None:
+        """Go on with the subscriptions of an earlier connection; to be called when the client has its CONNACK."""
+        for text, qos in filters.items():
+            if (wanted := parse_filter(text)) is not None:
+                self._heard[type(wanted)] = text, qos
+        self._see_to_delivery()
 
     # what the client sends
 
@@ -119,13 +123,9 @@ class DeviceSession:
                 await _PUBLISHED[type(topic)](self, topic, packet)
                 self._acknowledge([packet])
             case Subscribe():
-                grants = [self._granted(one) for one in packet.subscriptions]
-                self._link.write(suback(packet.packet_id, grants))
-                self._begin_delivery(packet, grants)
+                await self._subscribe(packet)
             case Unsubscribe():
-                for text in packet.topic_filters:
-                    self._unsubscribe(parse_filter(text))
-                self._link.write(unsuback(packet.packet_id))
+                await self._unsubscribe(packet)
             case Puback():
                 await self._delivery.acknowledged(packet.packet_id)
             case _:
@@ -215,33 +215,55 @@ class DeviceSession:
 
     # subscriptions
 
-    def _granted(self, asked: Subscription) -> int:
-        """Return what a subscription gets: QoS 1 at most."""
+    async def _subscribe(self, packet: Subscribe) -> None:
+        heard = dict(self._heard)
+        grants = [self._granted(one, heard) for one in packet.subscriptions]
+        if await self._changed(heard):
+            self._link.write(suback(packet.packet_id, grants))
+            self._see_to_delivery()
+
+    async def _unsubscribe(self, packet: Unsubscribe) -> None:
+        gone = {type(parse_filter(text)) for text in packet.topic_filters}
+        if await self._changed({kind: one for kind, one in self._heard.items() if kind not in gone}):
+            self._see_to_delivery()
+            self._link.write(unsuback(packet.packet_id))
+
+    def _granted(self, asked: Subscription, heard: Heard) -> int:
+        """Return what a subscription gets, QoS 1 at most, and add it to what is heard."""
         wanted = parse_filter(asked.topic_filter)
         if type(wanted) not in _SUBSCRIBED:
             return FAILURE
         assert wanted is not None  # noqa: S101 - it is in the table
         if isinstance(wanted, CloudMessages | Inputs) and not wanted.is_of(self.key):
             raise Closing("a subscription to what is another's", is_trespass=True)
-        self._heard.add(type(wanted))
-        return min(asked.qos, 1)
+        granted = min(asked.qos, 1)
+        heard[type(wanted)] = asked.topic_filter, granted
+        return granted
 
-    def _begin_delivery(self, packet: Subscribe, grants: Sequence[int]) -> None:
-        for asked, granted in zip(packet.subscriptions, grants, strict=True):
-            wanted = parse_filter(asked.topic_filter)
-            if isinstance(wanted, CloudMessages):
-                if self._remembered is not None:
-                    self._remembered.put(self.key, granted, wanted.device_id)
-                self._delivery.subscribe(granted, wanted.device_id)
+    async def _changed(self, heard: Heard) -> bool:
+        """
+        Set what is heard, and keep it for the next connection.
 
-    def _unsubscribe(self, wanted: Subscribed | None) -> None:
-        if wanted is None:
-            return
-        self._heard.discard(type(wanted))
+        False where the connection is over: then the client does not take it for done, and asks again.
+        """
+        if self._subscriptions is not None and heard != self._heard:
+            if not self._link.is_open:
+                return False  # another connection of this identity may have begun anew
+            try:
+                await self._subscriptions.put(self.key, dict(heard.values()))
+            except FencepostError:
+                self._link.close("its subscriptions cannot be kept")
+                return False
+        self._heard = heard
+        return True
+
+    def _see_to_delivery(self) -> None:
+        text, qos = self._heard.get(CloudMessages, ("", 0))
+        wanted = parse_filter(text)
         if isinstance(wanted, CloudMessages):
+            self._delivery.subscribe(qos, wanted.device_id)
+        else:
             self._delivery.unsubscribe()
-            if self._remembered is not None:
-                self._remembered.forget(self.key)
 
     # what the service says
 

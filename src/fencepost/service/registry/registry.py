@@ -7,8 +7,9 @@ it means for groups is told to the engine through the journal.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fencepost.model.errors import FencepostError
 from fencepost.model.identity import Identity, IdentityKey, Twin
@@ -26,6 +27,10 @@ from fencepost.service.registry.reports import Reports
 from fencepost.service.registry.turns import Turns
 from fencepost.service.registry.twins import desired_push, tags_with_group, twin_of
 from fencepost.service.sessions import Sessions
+
+T = TypeVar("T")
+READERS = 8
+"""Threads of those who sign in and read their twins: nothing else makes them wait."""
 
 
 class Registry:
@@ -53,12 +58,13 @@ class Registry:
         self._assignments = Assignments(store, pipeline, clock)
         self._reports = Reports(store, clock)
         self._turns = Turns()
+        self._readers = ThreadPoolExecutor(READERS, "fencepost-registry")
 
     # reading
 
     async def find(self, key: IdentityKey) -> Identity | None:
         """Return an identity, None where it is not registered."""
-        return await asyncio.to_thread(self._store.identity, key)
+        return await self._read(self._store.identity, key)
 
     async def identity(self, key: IdentityKey) -> Identity:
         """Return an identity; raises Missing."""
@@ -77,7 +83,10 @@ class Registry:
 
     async def twin(self, key: IdentityKey) -> Twin:
         """Return a twin; raises Missing."""
-        return await asyncio.to_thread(lambda: twin_of(there(self._store.registered(key), key)))
+        return twin_of(there(await self._read(self._store.registered, key), key))
+
+    async def _read(self, read: Callable[[IdentityKey], T], key: IdentityKey) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read, key)
 
     async def twins(
         self, *, after: str | None, limit: int, modules: bool = False

@@ -4,6 +4,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
+from fencepost.model.errors import StoreUnavailable
+
+PATIENCE = 10.0
+"""Seconds that somebody waits for a turn: behind a store that does not answer nobody should for long."""
+MOST = 10_000
+"""Who waits at once."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -23,13 +30,29 @@ class Turns:
     async def take(
         self, work: Callable[P, Coroutine[Any, Any, T]], *arguments: P.args, **named: P.kwargs
     ) -> T:
-        """Return what the work returns, or raise what it raises, when its turn is over."""
+        """
+        Return what the work returns, or raise what it raises, when its turn is over.
+
+        Raises StoreUnavailable, and does not begin, where the turn does not come in time.
+        """
+        if len(self._tasks) >= MOST:
+            raise StoreUnavailable("too many changes of the registry wait already")
 
         async def one() -> T:
-            async with self._lock:
+            await self._wait()
+            try:
                 return await work(*arguments, **named)
+            finally:
+                self._lock.release()
 
         task = asyncio.create_task(one())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("the changes of the registry before this one take too long") from None

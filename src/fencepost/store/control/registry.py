@@ -3,33 +3,39 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select
 
 from fencepost.model.identity import SECURITY_MODULE, Identity, IdentityKey, Status
 from fencepost.model.page import Page
 from fencepost.model.registry import Registered, RegistryChange, TagState
-from fencepost.store.control.changing import Changing, write_audit
-from fencepost.store.control.columns import MARK, key
+from fencepost.store.control.changing import write_audit
+from fencepost.store.control.columns import key
 from fencepost.store.control.cursors import Cursor, Name, check_limit
 from fencepost.store.control.engines import Engines
 from fencepost.store.control.reading import behind, page_of
 from fencepost.store.control.statements import Merge, newer, run, upsert
-from fencepost.store.control.tables import cloud_messages, devices, identities
+from fencepost.store.control.subscriptions import SubscriptionRows
+from fencepost.store.control.tables import (
+    DEVICE,
+    cloud_messages,
+    devices,
+    identities,
+    is_of,
+    keys_of,
+    subscriptions,
+)
 
-_DEVICE = ""
-"""The `module_key` of a device itself: no module has an empty id."""
-_NOBODY = MARK
-"""The `module_key` of who asks for a module with an empty id: alone, the mark is no text's key."""
 AT_ONCE = 1000
+_OF_IDENTITY = (identities, subscriptions)
 _columns = identities.c
 _whole = select(_columns.identity, _columns.twin, _columns.tag)
-_are_devices = _columns.module_key == _DEVICE
+_are_devices = _columns.module_key == DEVICE
 _by_id = Cursor("identities", tuple[Name, Name])
 _CHANGED: dict[str, Merge] = dict.fromkeys(("status", "tag", "identity", "twin"), newer)
 
 
-class RegistryRows(Changing):
-    """Devices and modules with their twins, by their ids, bytewise."""
+class RegistryRows(SubscriptionRows):
+    """Devices and modules with their twins, by their ids, bytewise, and what goes with them."""
 
     def __init__(self, engines: Engines) -> None:
         super().__init__(engines)
@@ -38,12 +44,12 @@ class RegistryRows(Changing):
     def identity(self, wanted: IdentityKey) -> Identity | None:
         """Return an identity, None where it is not registered."""
         with self._reading() as connection:
-            return connection.scalar(select(_columns.identity).where(*_is(wanted)))
+            return connection.scalar(select(_columns.identity).where(is_of(identities, wanted)))
 
     def registered(self, wanted: IdentityKey) -> Registered | None:
         """Return an identity with its twin, None where it is not registered."""
         with self._reading() as connection:
-            row = connection.execute(_whole.where(*_is(wanted))).first()
+            row = connection.execute(_whole.where(is_of(identities, wanted))).first()
         return None if row is None else Registered(*row)
 
     def identities_of(self, device_ids: Sequence[str]) -> list[Identity]:
@@ -96,9 +102,9 @@ class RegistryRows(Changing):
             write_audit(connection, change.audit)
 
     def registry_rows(self) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
-        """Yield all that no journal has, in parts: identities with their twins, and messages that wait."""
+        """Yield all that no journal has, in parts: identities with twins and subscriptions, and messages that wait."""
         with self._reading() as connection:
-            for table in (identities, cloud_messages):
+            for table in (*_OF_IDENTITY, cloud_messages):
                 rows = connection.execution_options(yield_per=AT_ONCE).execute(select(table))
                 for part in rows.mappings().partitions():
                     yield table, [dict(row) for row in part]
@@ -126,23 +132,13 @@ class RegistryRows(Changing):
             return connection.execute(query.order_by(*columns).limit(limit + 1)).all()
 
 
-def _is(wanted: IdentityKey) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return _columns.device_key == key(wanted.device_id), _columns.module_key == _module_key(wanted)
-
-
-def _module_key(wanted: IdentityKey) -> str:
-    return _DEVICE if wanted.module_id is None else key(wanted.module_id) or _NOBODY
-
-
 def _place(row: Row[Any]) -> tuple[str, str]:
     return row.device_key, row.module_key
 
 
 def _row(one: Registered) -> dict[str, Any]:
-    wanted = one.identity.key
     return {
-        "device_key": key(wanted.device_id),
-        "module_key": _module_key(wanted),
+        **keys_of(one.identity.key),
         "status": one.identity.status,
         "tag": one.tag,
         "identity": one.identity,
@@ -152,16 +148,17 @@ def _row(one: Registered) -> dict[str, Any]:
 
 def _delete(connection: Connection, wanted: IdentityKey) -> None:
     if wanted.module_id is not None:
-        connection.execute(delete(identities).where(*_is(wanted)))
+        for table in _OF_IDENTITY:
+            connection.execute(delete(table).where(is_of(table, wanted)))
         return
-    for table in (identities, cloud_messages):
+    for table in (*_OF_IDENTITY, cloud_messages):
         connection.execute(delete(table).where(table.c.device_key == key(wanted.device_id)))
 
 
 def _states(connection: Connection, device_ids: Sequence[str], keys: Sequence[str]) -> list[TagState]:
     """The tag of the device's own twin goes first, then that of its security module (S25)."""
     query = select(_columns.device_key, _columns.module_key, _columns.tag).where(
-        _columns.device_key.in_(keys), _columns.module_key.in_((_DEVICE, SECURITY_MODULE))
+        _columns.device_key.in_(keys), _columns.module_key.in_((DEVICE, SECURITY_MODULE))
     )
     twins = {(row.device_key, row.module_key): row.tag for row in connection.execute(query)}
     known = select(devices.c.device_key, devices.c.tag).where(devices.c.device_key.in_(keys))
@@ -169,8 +166,8 @@ def _states(connection: Connection, device_ids: Sequence[str], keys: Sequence[st
     return [
         TagState(
             device_id=device_id,
-            is_registered=(one, _DEVICE) in twins,
-            wanted=twins.get((one, _DEVICE)) or twins.get((one, SECURITY_MODULE)),
+            is_registered=(one, DEVICE) in twins,
+            wanted=twins.get((one, DEVICE)) or twins.get((one, SECURITY_MODULE)),
             is_known=one in journalled,
             tag=journalled.get(one),
         )

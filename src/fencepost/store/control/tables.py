@@ -7,12 +7,23 @@ or in `body`. What is only ever read whole is a `Document`.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    and_,
+)
 
 from fencepost.model.alert import Alert
-from fencepost.model.identity import Identity, Twin
+from fencepost.model.identity import Identity, IdentityKey, Twin
 from fencepost.model.rule import SecurityGroup
-from fencepost.store.control.columns import AnyText, Document, Moment, PackedDocument, plain_text
+from fencepost.store.control.columns import MARK, AnyText, Document, Moment, PackedDocument, key, plain_text
 
 metadata = MetaData()
 
@@ -179,6 +190,19 @@ identities = Table(
     Index("identities_by_kind", "module_key", "device_key", "status"),
 )
 """Devices, which have an empty `module_key`, and modules. They hold keys, and are in no journal."""
+DEVICE = ""
+"""The `module_key` of a device itself: no module has an empty id."""
+NOBODY = MARK
+"""The `module_key` of who asks for a module with an empty id: alone, the mark is no text's key."""
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("device_key", plain_text, primary_key=True),
+    Column("module_key", plain_text, primary_key=True),
+    Column("filters", Document(dict[str, int]), nullable=False),
+)
+"""What a client with clean session 0 has left: its topic filters as it wrote them, and the QoS of each."""
 
 cloud_messages = Table(
     "cloud_messages",
@@ -197,3 +221,14 @@ cloud_messages = Table(
     Index("cloud_messages_by_device", "device_key", "sequence"),
     sqlite_autoincrement=True,
 )
+
+
+def keys_of(wanted: IdentityKey) -> dict[str, str]:
+    """Return the columns that the rows of an identity are found by."""
+    module_key = DEVICE if wanted.module_id is None else key(wanted.module_id) or NOBODY
+    return {"device_key": key(wanted.device_id), "module_key": module_key}
+
+
+def is_of(table: Table, wanted: IdentityKey) -> ColumnElement[bool]:
+    """Return the condition for the rows of an identity."""
+    return and_(*(table.c[name] == value for name, value in keys_of(wanted).items()))

@@ -13,6 +13,7 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from fencepost.net.tls import PEER_CERTIFICATE
 from fencepost.net.traffic import Traffic
 from fencepost.web.server.answer import answer, problem
 from fencepost.web.server.binding import Binding
@@ -61,6 +62,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_AHEAD)
+        shown = transport.get_extra_info(PEER_CERTIFICATE)
+        if shown is not None:
+            self.app_state = {**self.app_state, PEER_CERTIFICATE: shown}
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,6 +1,7 @@
 """What stands in the packets (3.1 to 3.14) behind their fixed headers, except PUBLISH."""
 
 from collections.abc import Callable
+from typing import Any
 
 from fencepost.wire.mqtt.fields import Fields, checked_qos
 from fencepost.wire.mqtt.packets import (
@@ -33,6 +34,8 @@ _WILL_DETAILS = 0x38
 
 _OLD_NAME = "MQIsdp"
 """The protocol name of MQTT 3.1, whose clients know the return codes, too."""
+MOST_FILTERS = 100
+"""Of one SUBSCRIBE or UNSUBSCRIBE."""
 
 
 def _connect(fields: Fields) -> Connect:
@@ -82,12 +85,20 @@ def _connack(fields: Fields) -> Connack:
 
 
 def _subscribe(fields: Fields) -> Subscribe:
-    packet_id, subscriptions = fields.packet_id(), []
+    packet_id = fields.packet_id()
+    subscriptions: list[Subscription] = []
     while not fields.is_over:
+        _refuse_more(subscriptions)
         subscriptions.append(Subscription(fields.topic_filter(), fields.qos()))
     if not subscriptions:
         raise Malformed("a SUBSCRIBE to nothing")
     return Subscribe(packet_id, tuple(subscriptions))
+
+
+def _refuse_more(filters: list[Any]) -> None:
+    """The standard has no limit, and each filter costs us more than the few bytes that it may have."""
+    if len(filters) >= MOST_FILTERS:
+        raise Malformed(f"more than {MOST_FILTERS} filters in one packet")
 
 
 def _suback(fields: Fields) -> Suback:
@@ -101,8 +112,10 @@ def _suback(fields: Fields) -> Suback:
 
 
 def _unsubscribe(fields: Fields) -> Unsubscribe:
-    packet_id, topic_filters = fields.packet_id(), []
+    packet_id = fields.packet_id()
+    topic_filters: list[str] = []
     while not fields.is_over:
+        _refuse_more(topic_filters)
         topic_filters.append(fields.topic_filter())
     if not topic_filters:
         raise Malformed("an UNSUBSCRIBE from nothing")

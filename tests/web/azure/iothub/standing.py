@@ -25,6 +25,7 @@ from fencepost.model.record import AuditRecord
 from fencepost.model.rule import DEFAULT_GROUP, SecurityGroup
 from fencepost.model.sas import sign
 from fencepost.net.hub_http import spelled_alike
+from fencepost.net.tls import PeerCertificate
 from fencepost.service.commands import Commands
 from fencepost.service.downlink import Downlink
 from fencepost.service.feed import Feed
@@ -72,6 +73,10 @@ class Noting(Operations):
     def note_soon(self, device_id: str, operation: Operation) -> None:
         self.noted.append((device_id, operation))
         super().note_soon(device_id, operation)
+
+    def note_unauthorized(self, device_id: str) -> None:
+        self.noted.append((device_id, "UnauthorizedOperations"))
+        super().note_unauthorized(device_id)
 
 
 class Standing:
@@ -193,6 +198,7 @@ class Standing:
             clock=_now,
             is_administrator=lambda token: token == ADMINISTRATOR,
             own_token=self._is_own,
+            own_certificate=self._is_own_certificate,
         )
         self.gateway = Gateway(
             credentials=self.credentials,
@@ -209,6 +215,13 @@ class Standing:
         handlers = [*iothub.HANDLERS, *https.HANDLERS]
         state = State({"hub": self.hub, "gateway": self.gateway})
         return spelled_alike(Litestar(handlers, state=state, logging_config=None, openapi_config=None))
+
+    async def _is_own_certificate(self, key: IdentityKey, certificate: PeerCertificate) -> bool:
+        try:
+            await self.credentials.by_certificate(key, certificate)
+        except Unauthorized:
+            return False
+        return True
 
     async def _is_own(self, key: IdentityKey, token: str) -> bool:
         try:

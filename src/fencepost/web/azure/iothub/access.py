@@ -7,7 +7,7 @@ from litestar.handlers.base import BaseRouteHandler
 from fencepost.model.hub_error import HubError
 from fencepost.model.identity import IdentityKey
 from fencepost.model.sas import parse_sas
-from fencepost.net.hub_http import Connection, check_version, named_in, reaches
+from fencepost.net.hub_http import Connection, certificate_of, check_version, named_in, reaches
 from fencepost.service.policies import NotAllowed, Permission
 from fencepost.web.azure.iothub.service import HubService
 
@@ -28,7 +28,7 @@ def takes(permission: Permission, *, or_own: bool = False) -> Guard:
         shown = connection.headers.get("authorization", "")
         actor = _program(hub, connection, shown, permission)
         if actor is None and or_own:
-            actor = await _device(hub, _addressed(connection), shown)
+            actor = await _device(hub, connection, shown)
         if actor is None:
             hub.counters.unauthorized += 1
             raise HubError("IotHubUnauthorizedAccess", "Unauthorized")
@@ -51,12 +51,16 @@ def _program(hub: HubService, connection: Connection, shown: str, permission: Pe
         return None
 
 
-async def _device(hub: HubService, wanted: IdentityKey, shown: str) -> str | None:
+async def _device(hub: HubService, connection: Connection, shown: str) -> str | None:
     """
     Return who it is that reads its own record, None for anybody else.
 
     Agents written in C sign for the whole host, with their device's key.
     """
+    wanted, certificate = _addressed(connection), certificate_of(connection)
+    if not shown and certificate is not None:
+        device = IdentityKey(wanted.device_id)
+        return f"device/{device}" if await hub.own_certificate(device, certificate) else None
     if not _is_without_policy(shown):
         return None
     named, device = named_in(shown), IdentityKey(wanted.device_id)

@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from fencepost.model.identity import IdentityKey
+from fencepost.net.tls import PeerCertificate
 from fencepost.service.downlink import Downlink
 from fencepost.service.operations import Operations
 from fencepost.service.policies import Policies
@@ -24,7 +25,8 @@ class HubService(Struct, frozen=True, kw_only=True, eq=False):
     The parts that are called. `clock` gives aware UTC; a body has `body_seconds` to come in.
 
     `is_administrator` says whether a bearer token is one of our own with that role. `own_token` says whether
-    a shared access signature is an identity's own, as the devices' side checks it.
+    a shared access signature is an identity's own, as the devices' side checks it, and `own_certificate` whether
+    a certificate is.
     """
 
     registry: Registry
@@ -35,5 +37,6 @@ class HubService(Struct, frozen=True, kw_only=True, eq=False):
     clock: Callable[[], datetime]
     is_administrator: Callable[[str], bool]
     own_token: Callable[[IdentityKey, str], Awaitable[bool]]
+    own_certificate: Callable[[IdentityKey, PeerCertificate], Awaitable[bool]]
     body_seconds: float = 30.0
     counters: HubCounters = field(default_factory=HubCounters)

@@ -1,4 +1,4 @@
-"""The identity registry, and cloud-to-device messages."""
+"""The identity registry, cloud-to-device messages, and subscriptions."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
@@ -21,6 +21,12 @@ def upgrade() -> None:
         Column("twin", LargeBinary),
     )
     op.create_index("identities_by_kind", "identities", ["module_key", "device_key", "status"])
+    op.create_table(
+        "subscriptions",
+        Column("device_key", text, primary_key=True),
+        Column("module_key", text, primary_key=True),
+        Column("filters", LargeBinary, nullable=False),
+    )
     op.create_table(
         "cloud_messages",
         Column("sequence", counter, primary_key=True),
