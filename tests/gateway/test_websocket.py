@@ -46,11 +46,17 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 class Client:
     """A web socket's client side over a blocking socket."""
 
-    def __init__(self, serving: Serving, path: str = PATH, protocols: tuple[str, ...] = ("mqtt",)) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        path: str = PATH,
+        protocols: tuple[str, ...] = ("mqtt",),
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         port = int(serving.url.rpartition(":")[2])
         raw = socket.create_connection(("127.0.0.1", port), 10)
-        context: ssl.SSLContext = serving.context()
-        self._socket = context.wrap_socket(raw, server_hostname="localhost")
+        secure: ssl.SSLContext = context or serving.context()
+        self._socket = secure.wrap_socket(raw, server_hostname="localhost")
         self._web = WSConnection(ConnectionType.CLIENT)
         self._events: list[Event] = []
         self._packets = PacketReader(1 << 20)

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateway.rig import SECURITY, Rig, rig, run
+from tests.gateway.rig import SECURITY, Device, Rig, rig, run
 from tests.said import message, process
 
+from fencepost.app.front_door import FrontDoor
+from fencepost.app.sockets import Sockets
 from fencepost.model.entry import Operated, Received, TwinServed
+from fencepost.model.errors import StoreUnavailable
 from fencepost.model.identity import IdentityKey
 from fencepost.model.rule import AllowlistRule, SecurityGroup
 from fencepost.service.registry import TwinPatch
 from fencepost.service.sessions import NotListening
-from fencepost.wire.mqtt.packets import Pingresp, Puback, Publish, Will
+from fencepost.wire.mqtt.packets import SERVER_UNAVAILABLE, Pingresp, Puback, Publish, Unsuback, Will
 from fencepost.wire.mqtt.writing import disconnect, pingreq, puback, unsubscribe
 from fencepost.wire.twin import SECTION
 
@@ -234,7 +237,9 @@ def test_a_direct_method_is_called_and_answered(tmp_path: Path) -> None:
 
 
 async def send_down(one: Rig, body: bytes, device_id: str = "cam-1") -> None:
-    await one.gateway.downlink.send(device_id, body, {"message-id": "m1", "ack": "full"}, {"why": "a b"}, None)
+    await one.gateway.downlink.send(
+        device_id, body, {"message-id": "m1", "ack": "full"}, {"why": "a b"}, None
+    )
 
 
 def test_cloud_messages_come_in_order_and_are_settled_by_their_puback(tmp_path: Path) -> None:
@@ -316,6 +321,223 @@ def test_who_unsubscribes_gets_no_more(tmp_path: Path) -> None:
             await device.next()
             await send_down(one, b"x")
             assert await device.hears_nothing()
+
+    run(work())
+
+
+# subscriptions that outlive their connection
+
+
+EVERYTHING = (
+    "devices/cam-1/messages/devicebound/#",
+    "$iothub/twin/res/#",
+    "$iothub/twin/PATCH/properties/desired/#",
+    "$iothub/methods/POST/#",
+)
+
+
+async def returned(one: Rig, key: IdentityKey = CAM, *, clean_session: bool = False) -> tuple[Device, bool]:
+    """Return an identity that signs in (again), and whether it is told that its session is present."""
+    device = await one.stranger()
+    token = (await one.token(key)).encode()
+    answer = await device.sign_in(key, token, clean_session=clean_session)
+    assert answer.code == 0
+    return device, answer.session_present
+
+
+async def gone(one: Rig, device: Device) -> None:
+    device.write(disconnect())
+    assert await device.is_closed()
+    await one.until(lambda: one.gateway.sessions.count() == 0)
+
+
+async def restart(one: Rig) -> None:
+    """Put another front door in the place of this one; only the stores are the same."""
+    await one.front.close()
+    one.sockets.__exit__(None, None, None)
+    one.front = FrontDoor(one.settings, one.installation, one.pipeline, one.store, one.clock)
+    one.gateway, one.registry = one.front.gateway, one.front.gateway.registry
+    one.sockets = Sockets(one.settings)
+    one.front.open(one.sockets, 10)
+    listener = one.sockets.of("mqtt")
+    assert listener is not None
+    one.port = listener.getsockname()[1]
+
+
+async def listens(one: Rig, device: Device) -> bool:
+    """Whether all that there is comes to a device, each thing once."""
+    await send_down(one, b"down")
+    number = (message := await device.next(Publish)).packet_id
+    device.write(puback(number))
+    patched = await one.registry.patch_twin(CAM, TwinPatch(desired={"every": number}), "tests")
+    pushed = await device.next(Publish)
+    twin = await device.answer("$iothub/twin/GET/?$rid=1")
+    session = one.gateway.sessions.of(CAM)
+    assert session is not None
+    call = asyncio.create_task(session.invoke("reboot", b"{}", 5))
+    asked = await device.next(Publish)
+    device.publish(f"$iothub/methods/res/200/?$rid={asked.topic.partition('$rid=')[2]}", b"1", qos=0)
+    assert await call == (200, b"1")
+    return (
+        message.payload == b"down"
+        and pushed.topic.endswith(f"$version={patched.desired.version}")
+        and twin.topic == "$iothub/twin/res/200/?$rid=1"
+    )
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_clean_session_0_goes_on_with_every_subscription(tmp_path: Path, restarts: bool) -> None:
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("cam-1")
+            device, present = await returned(one)
+            assert not present
+            assert await device.subscribe(*EVERYTHING) == (1, 1, 1, 1)
+            for _ in range(2):
+                await gone(one, device)
+                if restarts:
+                    await restart(one)
+                device, present = await returned(one)
+                assert present
+                assert await listens(one, device)
+
+    run(work())
+
+
+def test_a_connection_that_is_taken_over_leaves_its_subscriptions_to_the_next(tmp_path: Path) -> None:
+    """As a client does that renews its token, and does not say so on the old one."""
+
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("cam-1")
+            device, _ = await returned(one)
+            await device.subscribe(*EVERYTHING)
+            await send_down(one, b"under way")
+            assert (await device.next(Publish)).payload == b"under way"
+            again, present = await returned(one)
+            assert present
+            assert (await again.next(Publish)).payload == b"under way"
+            assert await listens(one, again)
+
+    run(work())
+
+
+def test_cloud_messages_come_as_they_were_subscribed_to(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("a:b")
+            key = IdentityKey("a:b")
+            device, _ = await returned(one, key)
+            await device.subscribe("devices/a%3Ab/messages/devicebound/#", qos=0)
+            await gone(one, device)
+            device, _ = await returned(one, key)
+            await send_down(one, b"x", "a:b")
+            came = await device.next(Publish)
+            assert came.topic.startswith("devices/a%3Ab/messages/devicebound/")
+            assert came.qos == 0
+
+    run(work())
+
+
+def test_a_modules_subscriptions_are_its_own_and_one_of_a_kind(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("cam-1")
+            module, _ = await returned(one, MODULE)
+            inputs = "devices/cam-1/modules/azureiotsecurity/inputs/#"
+            await module.subscribe("devices/cam-1/modules/azureiotsecurity/#", "nonsense/#")
+            await module.subscribe(inputs, qos=0)
+            assert one.store.subscriptions(MODULE) == {inputs: 0}
+            await gone(one, module)
+            assert [(await returned(one, key))[1] for key in (CAM, MODULE)] == [False, True]
+
+    run(work())
+
+
+def test_what_was_unsubscribed_from_is_not_gone_on_with(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("cam-1")
+            device, _ = await returned(one)
+            await device.subscribe(*EVERYTHING)
+            device.write(unsubscribe(7, [EVERYTHING[0], EVERYTHING[2], "nonsense/#"]))
+            await device.next(Unsuback)
+            await gone(one, device)
+            device, present = await returned(one)
+            assert present
+            await send_down(one, b"x")
+            await one.registry.patch_twin(CAM, TwinPatch(desired={"every": 5}), "tests")
+            assert (await device.answer("$iothub/twin/GET/?$rid=1")).topic.startswith("$iothub/twin/res/200/")
+            device.write(unsubscribe(8, [EVERYTHING[1], EVERYTHING[3]]))
+            await device.next(Unsuback)
+            await gone(one, device)
+            assert (await returned(one))[1] is False
+
+    run(work())
+
+
+def test_a_deleted_identity_leaves_no_subscriptions_to_its_namesake(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("cam-1")
+            device, _ = await returned(one)
+            await device.subscribe(*EVERYTHING)
+            await one.registry.delete(CAM, "tests")
+            assert await device.is_closed()
+            await one.add("cam-1")
+            assert (await returned(one))[1] is False
+
+    run(work())
+
+
+def test_only_what_changes_a_subscription_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("cam-1")
+            device, _ = await returned(one, clean_session=True)
+            await device.subscribe(*EVERYTHING)
+            assert one.store.subscriptions(CAM) == {}
+            await gone(one, device)
+            device, _ = await returned(one)
+            await device.subscribe(*EVERYTHING)
+            await gone(one, device)
+            monkeypatch.setattr(one.store, "put_subscriptions", None)
+            for _ in range(2):
+                device, present = await returned(one)
+                assert present
+                assert await device.subscribe(*EVERYTHING) == (1, 1, 1, 1)
+                device.write(unsubscribe(9, ["nonsense/#"]))
+                await device.next(Unsuback)
+                await gone(one, device)
+
+    run(work())
+
+
+def test_while_subscriptions_cannot_be_kept_or_read_the_client_is_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> dict[str, int]:
+        raise StoreUnavailable("away")
+
+    async def work() -> None:
+        async with rig(tmp_path, GROUP) as one:
+            await one.add("cam-1")
+            device, _ = await returned(one)
+            with monkeypatch.context() as patched:
+                patched.setattr(one.store, "put_subscriptions", away)
+                with pytest.raises(ConnectionError):
+                    await device.subscribe(*EVERYTHING)
+            token = (await one.token(CAM)).encode()
+            with monkeypatch.context() as patched:
+                patched.setattr(one.store, "subscriptions", away)
+                for is_clean in (False, True):
+                    answer = await (await one.stranger()).sign_in(CAM, token, clean_session=is_clean)
+                    assert answer.code == SERVER_UNAVAILABLE
+                assert one.gateway.sessions.count() == 0
+            device, present = await returned(one)
+            assert not present
+            await device.subscribe(*EVERYTHING)
+            assert await listens(one, device)
 
     run(work())
 
