@@ -89,15 +89,16 @@ class FrontDoor:
     def open(self, sockets: Sockets, connections: int) -> None:
         """Let devices in, so many by each protocol; raises OperatorError for certificates that cannot be used."""
         http, gateway = self._settings.http, self._settings.gateway
+        wanted = {name: listener for name in PROTOCOLS if (listener := sockets.of(name)) is not None}
+        if not wanted:
+            return
         context = server_context(http.certificate, http.key, self.authorities())
         admission = Admission(connections=connections, of_one_address=gateway.max_connections_per_address)
         made: dict[Protocol, Callable[[], asyncio.Protocol]] = {"mqtt": self._mqtt, "amqp": self._amqp}
-        for name in PROTOCOLS:
-            listener = sockets.of(name)
-            if listener is not None:
-                one = TlsListener(listener, context, made[name], admission, self.traffic[name])
-                one.open()
-                self._listeners.append(one)
+        for name, listener in wanted.items():
+            one = TlsListener(listener, context, made[name], admission, self.traffic[name])
+            one.open()
+            self._listeners.append(one)
 
     def hub_service(self, is_administrator: Callable[[str], bool]) -> HubService:
         """Return what programs of the owner call; `is_administrator` is asked of bearer tokens."""

@@ -10,10 +10,13 @@ from fencepost.cli.data import DEFAULT_DATA, ConfigOption, DataOption, ca_file_o
 from fencepost.cli.options import JsonOption
 from fencepost.cli.output import printable, progress, say, write_lines
 from fencepost.config.service import Settings, load_settings
+from fencepost.setup.hostnames import STANDARD
 from fencepost.setup.installation import Installation
 
 if TYPE_CHECKING:
     from fencepost.app.service import Ports
+
+EVERYWHERE = (*STANDARD, "0.0.0.0", "::")  # noqa: S104 - what listens there is reached as localhost
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +61,8 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
 
 
 def _announce(settings: Settings, installation: Installation, ports: "Ports", *, json: bool) -> None:
-    url = url_of(settings, "localhost", ports.https)
+    host = settings.http.host
+    url = url_of(settings, "localhost" if host in EVERYWHERE else host, ports.https)
     ca_file = ca_file_of(settings, installation)
     if json:
         report = {"url": url, "ca_file": str(ca_file) if ca_file else None, "data": str(installation.folder)}
