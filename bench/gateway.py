@@ -273,7 +273,9 @@ def beside(folder: Path, device_ids: Sequence[str], streams: Sequence[Sequence[b
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     data = folder / "data"
-    with serving(data, {"FENCEPOST_GATEWAY_MAX_CONNECTIONS": str(HELD + 1000)}) as service:
+    most = str(arguments.held + 1000)
+    limits = {f"FENCEPOST_GATEWAY_MAX_CONNECTIONS{of}": most for of in ("", "_PER_ADDRESS")}
+    with serving(data, limits) as service:
         service.call("PUT", "/v1/groups/default", {"rules": RULES})
         talkers = [f"bench-{n:04}" for n in range(CONNECTIONS)]
         held = [f"held-{n:05}" for n in range(arguments.held)]
