@@ -17,11 +17,10 @@ from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.links import Arrival, Incoming, Outgoing
 from fencepost.gateway.amqp.message import AmqpMessage, Properties, read_message, write_message
 from fencepost.gateway.amqp.work import WorkLine
-from fencepost.gateway.desired import pushed, served
 from fencepost.gateway.gateway import Gateway
-from fencepost.model.errors import DeviceError, FencepostError, StoreUnavailable
+from fencepost.gateway.twins import body_of, pushed, served, status_of
+from fencepost.model.errors import DeviceError, FencepostError
 from fencepost.model.identity import IdentityKey
-from fencepost.service.pipeline import Busy
 
 CREDIT = 10
 LARGEST = 128 << 10
@@ -109,23 +108,8 @@ class TwinLinks:
                     self._is_subscribed = operation == "PUT" and bool(self._answers)
                     return 204, None, None
         except FencepostError as error:
-            return _status_of(error), None, None
+            return status_of(error), None, None
         return 400, None, None
 
     async def _get(self) -> Answer:
-        twin = await served(self._gateway, self._key)
-        both = {"desired": twin.desired, "reported": twin.reported}
-        body = {name: {**section.values, "$version": section.version} for name, section in both.items()}
-        return 200, None, msgspec.json.encode(body)
-
-
-def _status_of(error: FencepostError) -> int:
-    match error:
-        case DeviceError():
-            return 400
-        case Busy():
-            return 429
-        case StoreUnavailable():
-            return 503
-        case _:
-            return 404
+        return 200, None, body_of(await served(self._gateway, self._key))

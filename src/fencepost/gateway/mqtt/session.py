@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from fencepost.gateway.desired import pushed, served
 from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.delivery import Delivery
 from fencepost.gateway.mqtt.link import Closing, Link
+from fencepost.gateway.twins import body_of, pushed, served, status_of
 from fencepost.gateway.uplink import Message, TooLarge
-from fencepost.model.errors import DeviceError, FencepostError, StoreUnavailable
+from fencepost.model.errors import DeviceError, FencepostError
 from fencepost.model.identity import Channel, IdentityKey
 from fencepost.service.pipeline import Busy
 from fencepost.service.sessions import NotListening
@@ -188,19 +188,15 @@ class DeviceSession:
         try:
             twin = await served(self._gateway, self.key)
         except FencepostError as error:
-            self._answer(_status_of(error), topic.rid)
+            self._answer(status_of(error), topic.rid)
             return
-        body = {
-            side: {**section.values, "$version": section.version}
-            for side, section in (("desired", twin.desired), ("reported", twin.reported))
-        }
-        self._answer(200, topic.rid, body=msgspec.json.encode(body))
+        self._answer(200, topic.rid, body=body_of(twin))
 
     async def _report(self, topic: TwinReport, packet: Publish) -> None:
         try:
             version = await self._gateway.registry.report(self.key, packet.payload)
         except FencepostError as error:
-            self._answer(_status_of(error), topic.rid)
+            self._answer(status_of(error), topic.rid)
             return
         self._answer(204, topic.rid, version)
 
@@ -325,18 +321,6 @@ class DeviceSession:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _status_of(error: FencepostError) -> int:
-    match error:
-        case DeviceError():
-            return 400
-        case Busy():
-            return 429
-        case StoreUnavailable():
-            return 503
-        case _:
-            return 404
 
 
 async def _nothing(session: DeviceSession, topic: Any, packet: Publish) -> None:
