@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import cast
 
 from msgspec import Struct, field
 
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._published = Published()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.transport.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ async def connected(broker: Broker, device_ids: Sequence[str], at_once: int = 64
         for device_id in waiting:
             hello = broker.connect_packet(device_id)
             _, one = await loop.create_connection(
-                lambda hello=hello: Connection(hello),  # type: ignore[misc]
+                lambda hello=hello: Connection(hello),
                 broker.host,
                 broker.port,
                 ssl=broker.context,
