@@ -4,7 +4,7 @@ Messages (part 3, section 3.2): a stranger's bytes read with bounds, our own wri
 What concerns hops and nobody else, header and delivery annotations and footer, is passed over.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -127,7 +127,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-_CHECKS = (
+_CHECKS: tuple[Callable[[Any], bool], ...] = (
     _is_id,
     lambda value: isinstance(value, bytes),
     _is_text,
