@@ -47,10 +47,18 @@ def test_devices_know_a_service_by_the_host_of_its_url() -> None:
 
 
 def test_a_service_that_nothing_names_is_an_operators_fault() -> None:
-    with pytest.raises(OperatorError, match="--url: --url URL is missing"):
+    with pytest.raises(
+        OperatorError, match=r"^which service\? Name its data folder with --data DIR, or --url URL"
+    ):
         target_of(Stated(None, TOKEN, None, None))
     with pytest.raises(OperatorError, match="--url: --token TOKEN is missing"):
         target_of(Stated("https://localhost", None, None, None))
+
+
+def test_an_address_and_a_token_are_named_by_their_options() -> None:
+    with pytest.raises(OperatorError) as raised:
+        access_of("localhost", "a b", None, None, "--to")
+    assert [problem.path for problem in raised.value.problems] == ["--to", "--token"]
 
 
 def test_what_is_stated_shows_no_token() -> None:

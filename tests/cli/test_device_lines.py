@@ -50,7 +50,7 @@ def wrong(*lines: str) -> list[str]:
 
 def test_a_line_of_an_export_keeps_keys_tags_and_desired_properties_and_no_more() -> None:
     [entry] = read(exported()).entries
-    assert (entry.line, entry.has_keys) == (1, True)
+    assert (entry.line, entry.needs_keys) == (1, False)
     assert json.loads(msgspec.json.encode(entry.item)) == {
         "id": "cam-1",
         "status": "disabled",
@@ -86,9 +86,36 @@ def test_lines_without_keys_are_known_as_such() -> None:
             id="c", authentication={"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": SHA1}}
         ),
         exported(id="d", authentication={"type": "certificateAuthority"}),
+        exported(id="d", moduleId="m", authentication=None),
+        exported(id="d", moduleId="azureiotsecurity", authentication=None),
     )
     assert said.problems == ()
-    assert [entry.has_keys for entry in said.entries] == [False, False, True, True]
+    assert [entry.needs_keys for entry in said.entries] == [True, True, False, False, True, False]
+
+
+def test_what_names_no_status_says_nothing_of_it() -> None:
+    assert [entry.item.status for entry in read("id", "cam-1").entries] == [None]
+    assert [entry.item.status for entry in read("id,status", "a,", "b,ENABLED", "c,disabled").entries] == [
+        None,
+        "enabled",
+        "disabled",
+    ]
+    without = {name: value for name, value in EXPORTED.items() if name != "status"}
+    assert [entry.item.status for entry in read(json.dumps(without)).entries] == [None]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{]", "f:1: this is no line of JSON: "),
+        (
+            exported(authentication={"type": "x"}),
+            "f:1: authentication.type: 'x' is none of sas, selfSigned, ",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_named(line: str, problem: str) -> None:
+    assert wrong(line)[0].startswith(problem)
 
 
 def test_marks_of_byte_order_line_ends_and_empty_lines_do_not_matter() -> None:
@@ -121,10 +148,10 @@ def test_everything_that_is_wrong_is_named_with_its_line_and_the_rest_is_read() 
     for reason, words in zip(
         reasons,
         [
-            "deviceId: an id is 1 to 128 letters",
+            "id: an id is 1 to 128 letters",
             "id: Expected `str`, got `int`",
-            "this is no line of JSON",
-            "status: Invalid enum value 'on'",
+            "the line ends too early: is the file complete?",
+            "status: 'on' is neither enabled nor disabled",
             "authentication.symmetricKey.primaryKey: a key is base64 of 16 to 64 bytes",
             "authentication.x509Thumbprint.primaryThumbprint: a thumbprint is 40",
             "id: good stands in line 1 already",
@@ -163,7 +190,7 @@ def test_csv_says_what_a_device_is() -> None:
     assert items[1].authentication == HubAuthentication("selfSigned", None, Thumbprints(SHA1))
     assert items[1].tags is None
     assert items[2].authentication == HubAuthentication("certificateAuthority")
-    assert [entry.has_keys for entry in said.entries] == [True, True, True, False]
+    assert [entry.needs_keys for entry in said.entries] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("head", ["id;group", "ID , Group"])
@@ -189,7 +216,7 @@ def test_csv_as_spreadsheets_write_it(head: str) -> None:
         (("id,status", "", "cam-1,off"), "f:3: status: 'off' is neither enabled nor disabled"),
         (("id,authentication", "cam-1,keys"), "f:2: authentication: is one of sas, selfSigned"),
         (("id,authentication", "cam-1,selfSigned"), "f:2: authentication.x509Thumbprint: selfSigned needs"),
-        (("id", "cam 1"), "f:2: deviceId: an id is"),
+        (("id", "cam 1"), "f:2: id: an id is"),
         (("id", "cam-1", "cam-1"), "f:3: id: cam-1 stands in line 2 already"),
     ],
 )
@@ -231,7 +258,7 @@ def test_every_row_that_is_in_order_is_read(rows: list[dict[str, str]]) -> None:
     assert said.problems == ()
     assert [entry.item.id for entry in said.entries] == [row["id"] for row in rows]
     for entry, row in zip(said.entries, rows, strict=True):
-        assert entry.item.status == (row["status"] or "enabled")
+        assert entry.item.status == (row["status"] or None)
         assert entry.item.authentication is not None
         assert entry.item.authentication.read() == Authentication(primary_key=row["primary_key"] or None)
-        assert entry.has_keys == bool(row["primary_key"])
+        assert entry.needs_keys != bool(row["primary_key"])

@@ -12,6 +12,9 @@ from tests.cli.invocation import lines_of, run
 from tests.serving import Serving
 from typer.testing import Result
 
+from fencepost.cli import device_import
+from fencepost.client.hub import Hub
+from fencepost.model.identity import IdentityKey
 from fencepost.model.sas import is_key
 
 KEY, OTHER = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
@@ -132,11 +135,15 @@ def test_a_group_that_there_is_not_is_a_warning(service: Serving) -> None:
         (("list", "--status", "off"), "--status: 'off' is neither enabled nor disabled"),
         (("rotate-key", "x", "--which", "both"), "--which: 'both' is neither primary nor secondary"),
         (("import", "missing"), "missing: the file cannot be read: No such file"),
-        (("delete", "x"), "--yes: it is missing"),
+        (("delete", "x"), "say --yes to delete: the keys are lost with the devices"),
         (("show", "nobody"), "nobody: there is no device of this id"),
         (("enable", "nobody"), "nobody: there is no device of this id"),
         (("delete", "nobody", "--yes"), "nobody: there is no device of this id"),
-        (("connection-string", "nobody", "--module", "m"), "nobody/m: there is no module of this id"),
+        (
+            ("connection-string", "nobody", "--module", "m"),
+            "nobody/m: there is no module of this id; `fencepost devices show nobody` names",
+        ),
+        (("import", "missing", "--new-only", "--enable"), "--new-only, --enable: choose one"),
     ],
 )
 def test_what_a_person_must_mend_is_one_line(service: Serving, options: tuple[str, ...], reason: str) -> None:
@@ -155,7 +162,9 @@ def test_keys_that_are_none_are_not_taken(service: Serving, tmp_path: Path, keys
 
 def test_a_device_is_added_once(service: Serving) -> None:
     done(service, "add", "once")
-    assert refused(service, "add", "once") == "once: it is registered already\n"
+    assert refused(service, "add", "once") == (
+        "once: it is registered already: `fencepost devices show once` shows it\n"
+    )
 
 
 def test_keys_are_shown_to_who_asks_for_them_only(service: Serving) -> None:
@@ -203,6 +212,13 @@ def test_a_device_that_sent_something_was_active(service: Serving) -> None:
     assert "never" not in next(line for line in done(service, "list").splitlines() if "active-1" in line)
 
 
+def test_a_device_that_is_known_but_not_registered_is_told_so(service: Serving) -> None:
+    service.send("guest-1", b'{"Events": 7}')
+    service.settle()
+    said = "guest-1 is not registered, so it cannot connect; `fencepost devices add guest-1` registers it\n"
+    assert refused(service, "show", "guest-1") == said
+
+
 # enable, disable, delete, rotate-key
 
 
@@ -220,7 +236,7 @@ def test_devices_are_disabled_with_a_reason_and_enabled_again(service: Serving) 
 def test_deleted_devices_are_gone(service: Serving) -> None:
     done(service, "add", "gone-1")
     assert done(service, "delete", "gone-1", "--yes") == "gone-1 is deleted\n"
-    assert "there is no device" in refused(service, "show", "gone-1")
+    assert "gone-1 is not registered" in refused(service, "show", "gone-1")
 
 
 def test_one_key_is_made_anew_and_the_other_stays(service: Serving) -> None:
@@ -297,12 +313,100 @@ def test_a_file_with_anything_wrong_is_not_imported_unless_that_is_skipped(
     assert [line.split(":")[:2] for line in result.stderr.splitlines()] == [
         ["fleet.csv", "3"],
         ["fleet.csv", "4"],
+        ["nothing was imported", " mend these lines, or import the others with --skip-bad"],
     ]
     assert "there is no device" in refused(service, "show", "skip-1")
     result = devices(service, "import", "fleet.csv", "--skip-bad")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1] == "2 lines were skipped"
     assert report(service, "show", "skip-1")["status"] == "enabled"
+
+
+def test_skipping_is_not_proposed_where_nothing_is_left(service: Serving, tmp_path: Path) -> None:
+    (tmp_path / "fleet.csv").write_text("id,colour\nhue-1,red\n")
+    assert refused(service, "import", "fleet.csv").endswith("\nnothing was imported\n")
+
+
+def test_an_import_lets_no_device_in_again_that_is_disabled_here(service: Serving, tmp_path: Path) -> None:
+    lines = [exported("out-1"), exported("out-2"), exported("out-1", moduleId="azureiotsecurity")]
+    (tmp_path / "devices.txt").write_text("\n".join(lines))
+    done(service, "import", "devices.txt")
+    done(service, "disable", "out-1", "--reason", "stolen")
+    new = report(service, "rotate-key", "out-1", "--which", "primary")["connection_string"]
+    result = devices(service, "import", "devices.txt")
+    assert result.exit_code == 1
+    assert result.stdout == "2 devices, 1 module: 0 created, 1 updated, 1 module put, 1 refused\n"
+    assert result.stderr == (
+        "devices.txt:1: out-1: it is disabled here (stolen): --enable lets it in again\n"
+    )
+    assert status_of(service, "out-1") == ("disabled", "stolen")
+    assert done(service, "connection-string", "out-1").strip() == new
+    done(service, "import", "devices.txt", "--enable")
+    assert status_of(service, "out-1") == ("enabled", None)
+    assert parts(done(service, "connection-string", "out-1"))["SharedAccessKey"] == KEY
+
+
+@pytest.mark.parametrize("status", ["", "disabled"])
+def test_a_disabled_device_takes_what_does_not_enable_it(service: Serving, status: str) -> None:
+    name = f"quiet-{status}"
+    done(service, "add", name)
+    done(service, "disable", name, "--reason", "stolen")
+    done(service, "import", "-", stdin=f"id,primary_key,status\n{name},{KEY},{status}\n".encode())
+    assert report(service, "show", name)["status"] == "disabled"
+    assert parts(done(service, "connection-string", name))["SharedAccessKey"] == KEY
+
+
+def test_what_names_no_status_keeps_it_and_is_enabled_if_it_is_new(service: Serving) -> None:
+    done(service, "add", "same-1")
+    done(service, "disable", "same-1", "--reason", "stolen")
+    done(service, "import", "-", stdin=f"id,primary_key\nsame-1,{KEY}\nsame-2,{KEY}\n".encode())
+    assert status_of(service, "same-1") == ("disabled", "stolen")
+    assert status_of(service, "same-2") == ("enabled", None)
+
+
+def test_a_device_that_is_disabled_while_an_import_runs_stays_so(
+    service: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(hub: Hub) -> dict[IdentityKey, str | None]:
+        return {}
+
+    done(service, "add", "race-1")
+    done(service, "disable", "race-1", "--reason", "stolen")
+    monkeypatch.setattr(device_import, "_disabled", nothing)
+    done(service, "import", "-", stdin=f"id,primary_key,status\nrace-1,{KEY},enabled\n".encode())
+    assert status_of(service, "race-1") == ("disabled", "stolen")
+
+
+def status_of(service: Serving, device_id: str) -> tuple[str, str | None]:
+    shown = report(service, "show", device_id)
+    return shown["status"], shown["status_reason"]
+
+
+def test_only_what_is_new_is_imported_if_that_is_wanted(service: Serving, tmp_path: Path) -> None:
+    done(service, "add", "old-1")
+    done(service, "disable", "old-1", "--reason", "stolen")
+    before = report(service, "show", "old-1", "--keys")
+    pairs = [(name, module) for name in ("old-1", "new-1") for module in (None, "azureiotsecurity")]
+    lines = [exported(name, moduleId=module, tags={"a": 1}) for name, module in pairs]
+    (tmp_path / "devices.txt").write_text("\n".join(reversed(lines)))
+    said = done(service, "import", "devices.txt", "--new-only")
+    assert said == "2 devices, 2 modules: 1 created, 0 updated, 1 module put, 2 kept, 0 refused\n"
+    assert report(service, "show", "old-1", "--keys") == before
+    agent = done(service, "connection-string", "new-1", "--module", "azureiotsecurity")
+    assert parts(agent)["SharedAccessKey"] == KEY
+    again = report(service, "import", "devices.txt", "--new-only")
+    assert (again["created"], again["modules_put"], again["kept"], again["refused"]) == (0, 0, 4, [])
+
+
+def test_groups_that_there_are_not_are_named_once(service: Serving) -> None:
+    rows = ["stray-1,walls", "stray-2,CAMERAS", "stray-3,fences", "stray-4,walls"]
+    file = "\n".join(["id,group,primary_key", *(f"{row},{KEY}" for row in rows)]).encode()
+    result = devices(service, "import", "-", stdin=file)
+    assert result.exit_code == 0
+    assert result.stderr == "warning: 3 devices name groups that there are not yet: fences, walls\n"
+    said = done(service, "show", "stray-1")
+    assert "default (its tag names walls: there is no such group yet)" in said
+    assert "there is no such group" not in done(service, "show", "stray-2")
 
 
 def test_lines_that_the_service_refuses_are_named_with_file_line_and_reason(
@@ -351,7 +455,8 @@ ROUND = ("status", "status_reason", "group", "authentication", "modules", "tags"
 
 def test_an_export_overwrites_nothing(service: Serving, tmp_path: Path) -> None:
     (tmp_path / "devices.txt").write_text("mine")
-    assert "the file cannot be made: File exists" in refused(service, "export", "devices.txt")
+    said = "devices.txt: it is there already: name another file, or remove it\n"
+    assert refused(service, "export", "devices.txt") == said
     assert (tmp_path / "devices.txt").read_text() == "mine"
 
 
@@ -368,7 +473,7 @@ def test_a_service_that_is_not_there_is_told_at_once(service: Serving) -> None:
 def test_an_address_that_is_none_is_one_line(service: Serving, url: str) -> None:
     result = run("devices", "list", "--url", url, "--data", service.folder)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("url: ")
+    assert result.stderr.startswith("--url: ")
     assert result.stderr.count("\n") == 1
 
 

@@ -58,7 +58,7 @@ def test_incidents_can_be_named_and_the_summary_is_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--duration", "PT1M"), "at least 20 minutes"),
+        (("--duration", "PT1M"), "--duration: a simulation lasts at least 20 minutes"),
         (("--duration", "an hour"), "--duration"),
         (("--incidents", "many"), "--incidents"),
         (("--incidents", "nan"), "between 0 and 1"),
@@ -141,7 +141,8 @@ def test_the_outcome_of_a_live_fleet_is_json_for_programs(service: Loopback) -> 
         (("--to", "https://localhost", "--force"), "--force goes with --out"),
         (("--to", "https://localhost"), "--token TOKEN is missing"),
         (("--to", "https://localhost", "--token", "x", "--rate", "0"), "rate: 50 devices send between"),
-        (("--to", "https://localhost", "--token", "x", "--duration", "PT1S"), "duration: at 20 messages"),
+        (("--to", "https://localhost", "--token", "x", "--duration", "PT1S"), "--duration: at 20 messages"),
+        (("--to", "hub.example", "--token", "x"), "--to: 'hub.example' is not"),
         (("--to", "https://localhost", "--token", "x", "--duration", "1 h"), "--duration: "),
         (("--to", "localhost:8443", "--token", "x"), "is not the address of a service"),
         (

@@ -12,6 +12,7 @@ from tests.client.loopback import FastClock, Loopback, problem
 from fencepost.client.access import Access
 from fencepost.model.catalog import AGENT_RULE_TYPES
 from fencepost.model.errors import OperatorError
+from fencepost.simulation import run
 from fencepost.simulation.groups import group_bodies
 from fencepost.simulation.live import LivePlan
 from fencepost.simulation.run import Findings, run_live
@@ -99,6 +100,14 @@ def _json(value: object) -> bytes:
 def test_a_second_run_on_the_same_service_is_judged_by_what_it_added(service: Loopback) -> None:
     for _ in range(2):
         assert lived(service).is_right
+
+
+def test_alerts_of_an_earlier_run_are_not_counted(service: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BEFORE", timedelta(hours=1))
+    assert lived(service).is_right
+    findings = lived(service, ROUTINE, groups=False)
+    assert findings.is_right
+    assert (findings.expected, findings.alerts) == (0, 0)
 
 
 def test_a_busy_service_gets_every_message_all_the_same(service: Loopback) -> None:

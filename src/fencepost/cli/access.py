@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import uvloop
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from fencepost.cli.data import DEFAULT_DATA, url_of
 from fencepost.cli.service_options import Stated
-from fencepost.client.access import Access, host_of
+from fencepost.client.access import Access, check, host_of
 from fencepost.client.hub import Hub
 from fencepost.client.requests import Requests
 from fencepost.config.service import is_local, load_settings
@@ -21,6 +21,10 @@ from fencepost.setup.installation import load
 STARTING = 30.0
 """Seconds in which a service that has just been started must be ready."""
 CONNECTIONS = 16
+WHICH = (
+    "which service? Name its data folder with --data DIR, or --url URL with --token TOKEN "
+    "(FENCEPOST_URL, FENCEPOST_TOKEN)"
+)
 
 T = TypeVar("T")
 
@@ -48,9 +52,23 @@ def access_of(
                 "--token TOKEN is missing (or the variable FENCEPOST_TOKEN), or --data DIR to take it from"
             )
             raise OperatorError([Problem(option, reason)])
-        return Access(url, token, ca)
+        return _checked(Access(url, token, ca), option)
     installation = load(data)
-    return Access(url, token or installation.tokens.admin, ca or installation.ca_file)
+    return _checked(Access(url, token or installation.tokens.admin, ca or installation.ca_file), option)
+
+
+def _checked(access: Access, option: str) -> Access:
+    """Return an access; raises OperatorError for an address or a token that is none, named by its option."""
+    options = {"url": option, "token": "--token"}
+    try:
+        check(access)
+    except OperatorError as error:
+        stated = [
+            structs.replace(one, path=options[one.path]) for one in error.problems if one.path in options
+        ]
+        if stated:
+            raise OperatorError(stated) from None
+    return access
 
 
 def usual_folder(data: Path | None, token: str | None) -> Path | None:
@@ -65,8 +83,7 @@ def target_of(stated: Stated) -> Target:
         return Target(access_of(url, token, ca, stated.data, "--url"), host_of(url))
     data = usual_folder(stated.data, token)
     if data is None:
-        reason = "--url URL is missing (or the variable FENCEPOST_URL), or --data DIR to take it from"
-        raise OperatorError([Problem("--url", reason)])
+        raise OperatorError([Problem("", WHICH)])
     settings = load_settings(data, None, os.environ)
     access = access_of(url_of(settings, STANDARD[0]), token, ca, data, "--url")
     return Target(access, load(data).hub_name(local_only=is_local(settings)))

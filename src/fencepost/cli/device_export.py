@@ -37,6 +37,9 @@ def _opened(file: Path) -> int:
     """Return a file that was not there, and that nobody else may read."""
     try:
         return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    except FileExistsError as error:
+        reason = "it is there already: name another file, or remove it"
+        raise OperatorError([Problem("", reason, str(file))]) from error
     except OSError as error:
         reason = f"the file cannot be made: {error.strerror or error}"
         raise OperatorError([Problem("", reason, str(file))]) from error

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from fencepost.client.hub_shapes import HubAuthentication, HubProperties, Keys, Line, Thumbprints
 from fencepost.model.errors import Problem
-from fencepost.model.identity import DEVICE_TAG, AuthenticationType, IdentityKey
+from fencepost.model.identity import DEVICE_TAG, SECURITY_MODULE, AuthenticationType, IdentityKey, Status
 from fencepost.service.registry.drafts import Draft, problems_of_draft
 from fencepost.service.registry.sections import (
     PROPERTIES_BYTES,
@@ -31,6 +31,15 @@ COLUMNS = (
     *("primary_thumbprint", "secondary_thumbprint", "authentication"),
 )
 _AUTHENTICATIONS = {one.lower(): one for one in get_args(AuthenticationType)}
+_MEMBERS = {"deviceId": "id"}
+"""How files call what the registry has another path for."""
+_NO_SUCH_VALUE = re.compile(r"Invalid enum value (.*)", re.DOTALL)
+_TRUNCATED = "Input data was truncated"
+"""What the decoder says."""
+_VALUES = {
+    "status": "is neither enabled nor disabled",
+    "authentication.type": f"is none of {', '.join(_AUTHENTICATIONS.values())}",
+}
 _DELETES = "delete"
 _PLACE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 """How the decoder names the place of what does not fit."""
@@ -41,7 +50,7 @@ class Entry(Struct, frozen=True):
 
     line: int
     item: Line
-    has_keys: bool
+    needs_keys: bool
 
 
 class DeviceFile(Struct, frozen=True):
@@ -83,11 +92,14 @@ class _Reading:
         draft = _draft_of(line)
         problems = [*problems_of_draft(draft), *_of_twin(line), *self._of_place(line, number)]
         if problems:
-            self.problems += (Problem(one.path, one.reason, self._file, number) for one in problems)
+            self.problems += (
+                Problem(_MEMBERS.get(one.path, one.path), one.reason, self._file, number) for one in problems
+            )
             return
         known = draft.authentication
         has_keys = known.type != "sas" or bool(known.primary_key or known.secondary_key)
-        self.entries.append(Entry(number, _ready(line, draft), has_keys))
+        comes_anyway = line.module_id == SECURITY_MODULE
+        self.entries.append(Entry(number, _ready(line, draft), not (has_keys or comes_anyway)))
 
     def _of_place(self, line: Line, number: int) -> Iterator[Problem]:
         first = self._lines.setdefault(line.key, number)
@@ -129,7 +141,7 @@ def _ready(line: Line, draft: Draft) -> Line:
     return Line(
         id=line.id,
         module_id=line.module_id,
-        status=draft.status if line.module_id is None else None,
+        status=line.status if line.module_id is None else None,
         status_reason=line.status_reason,
         managed_by=line.managed_by,
         authentication=HubAuthentication.of(draft.authentication),
@@ -150,14 +162,28 @@ def _json_lines(text: str, file: str) -> Iterator[tuple[int, Line] | Problem]:
                 yield number, decode(line)
             except msgspec.ValidationError as error:
                 path, reason = _placed(str(error))
-                yield Problem(path, reason, file, number)
+                yield Problem(path, _worded(path, reason), file, number)
             except (msgspec.DecodeError, RecursionError) as error:
-                yield Problem("", f"this is no line of JSON: {error}", file, number)
+                yield Problem("", _reason_of(error), file, number)
 
 
 def _placed(said: str) -> tuple[str, str]:
     found = _PLACE.fullmatch(said)
     return ("", said) if found is None else (found[2], found[1])
+
+
+def _worded(path: str, reason: str) -> str:
+    """Return why a member does not fit, of those with few values in our words."""
+    found = _NO_SUCH_VALUE.fullmatch(reason)
+    if found is None or path not in _VALUES:
+        return reason
+    return f"{found[1]} {_VALUES[path]}"
+
+
+def _reason_of(error: Exception) -> str:
+    if str(error) == _TRUNCATED:
+        return "the line ends too early: is the file complete?"
+    return f"this is no line of JSON: {error}"
 
 
 # CSV
@@ -209,10 +235,7 @@ def _of_row(names: list[str], row: list[str], file: str, number: int) -> Iterato
 
 def _line_of(cells: dict[str, str | None]) -> Line:
     """Return what a row says; raises ValueError with a column and a reason."""
-    status, group = (cells.get("status") or "enabled").lower(), cells.get("group")
-    if status not in ("enabled", "disabled"):
-        raise ValueError("status", f"{status!r} is neither enabled nor disabled")
-    said = cells.get("authentication")
+    group, said = cells.get("group"), cells.get("authentication")
     kind = _AUTHENTICATIONS.get(said.lower()) if said is not None else None
     if said is not None and kind is None:
         raise ValueError("authentication", f"is one of {', '.join(_AUTHENTICATIONS.values())}")
@@ -223,7 +246,20 @@ def _line_of(cells: dict[str, str | None]) -> Line:
     )
     return Line(
         id=cells.get("id") or "",
-        status="disabled" if status == "disabled" else "enabled",
+        status=_status_of(cells.get("status")),
         authentication=authentication,
         tags={DEVICE_TAG: group} if group is not None else None,
     )
+
+
+def _status_of(cell: str | None) -> Status | None:
+    """Return a status, None where none is named; raises ValueError with a column and a reason."""
+    match cell.lower() if cell is not None else None:
+        case None:
+            return None
+        case "enabled":
+            return "enabled"
+        case "disabled":
+            return "disabled"
+        case other:
+            raise ValueError("status", f"{other!r} {_VALUES['status']}")

@@ -3,17 +3,16 @@
 import sys
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 import typer
 from msgspec import structs
 
 from fencepost.cli.access import talk, talk_to_hub, target_of
 from fencepost.cli.device_keys import SHARED_KEY, connection_string_of, keys_in
-from fencepost.cli.device_views import Row, lines_of, report_of, rows, table_of, whole
+from fencepost.cli.device_views import Row, has_group, lines_of, report_of, rows, table_of, whole
 from fencepost.cli.output import Lines, console, labelled, plural, printable, say, write_lines
 from fencepost.cli.service_options import Stated
-from fencepost.client.hub import PATIENCE, Hub, missing
+from fencepost.client.hub import Hub, missing
 from fencepost.client.hub_shapes import HubAuthentication, HubIdentity, digits_of
 from fencepost.client.requests import Requests
 from fencepost.model.errors import OperatorError, Problem
@@ -22,7 +21,6 @@ from fencepost.service.registry.drafts import Draft, problems_of_draft
 
 MOST_ROWS = 1000
 MOST_THUMBPRINTS = 2
-_MISSING = 404
 _OPTIONS = {
     "deviceId": "ID",
     "authentication.symmetricKey.primaryKey": "--keys-from",
@@ -78,12 +76,9 @@ _AGENT = "fencepost devices connection-string {} --module {}"
 
 async def _add(requests: Requests, draft: HubIdentity, group: str | None) -> HubIdentity:
     hub = Hub(requests)
-    if group is not None:
-        path = f"/v1/groups/{quote(group, safe='')}"
-        answer = await requests.answered("GET", path, PATIENCE, known={_MISSING})
-        if answer.status == _MISSING:
-            warning = f"warning: there is no group {group}: until there is one, the tag has no effect"
-            say(printable(warning), error=True)
+    if group is not None and not await has_group(requests, group):
+        warning = f"warning: there is no group {group}: until there is one, the tag has no effect"
+        say(printable(warning), error=True)
     made = await hub.create(draft)
     if group is not None:
         await hub.patch_twin(draft.key, {"tags": {DEVICE_TAG: group}})
@@ -154,7 +149,7 @@ def delete(stated: Stated, device_ids: list[str], *, is_sure: bool, json: bool) 
     access = target_of(stated).access
     if not is_sure:
         if not sys.stdin.isatty():
-            raise OperatorError([Problem("--yes", "it is missing: the keys are lost with the devices")])
+            raise OperatorError([Problem("", "say --yes to delete: the keys are lost with the devices")])
         typer.confirm(f"Delete {plural(len(device_ids), 'device')} with their keys?", abort=True, err=True)
 
     async def work(hub: Hub) -> None:

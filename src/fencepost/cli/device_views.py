@@ -1,9 +1,11 @@
 """Devices as people and as programs read them: a row of a list, and one device with everything."""
 
+import shlex
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -11,10 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fencepost.cli.output import encoded, plural, printable
-from fencepost.client.hub import PATIENCE, Hub, path_of
+from fencepost.client.hub import PATIENCE, Hub, missing, path_of
 from fencepost.client.hub_shapes import HubIdentity, HubTwin, Keys, Thumbprints, moment_of
 from fencepost.client.requests import Requests
+from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.identity import DEVICE_TAG, IdentityKey
+from fencepost.model.rule import DEFAULT_GROUP
+from fencepost.service.registry.twins import tag_of
 
 PAGE = 1000
 _QUERIES = {
@@ -22,7 +27,7 @@ _QUERIES = {
     "enabled": "SELECT * FROM devices WHERE status = 'enabled'",
     "disabled": "SELECT * FROM devices WHERE status = 'disabled'",
 }
-_MISSING = 404
+_BAD, _MISSING = 400, 404
 _OF_THE_SERVICE = frozenset({"$metadata", "$version"})
 
 
@@ -149,17 +154,42 @@ class Whole(Struct, frozen=True):
     twin: HubTwin
     modules: list[HubIdentity]
     seen: Seen
+    lost_group: str | None = None
+    """The group that its tag names, where there is none of that name."""
 
 
 async def whole(requests: Requests, device_id: str) -> Whole:
     """Return a device; raises OperatorError where it is not registered."""
     hub, key = Hub(requests), IdentityKey(device_id)
-    device = await hub.identity(key)
+    device, seen = await hub.find(key), await _seen(requests, device_id)
+    if device is None:
+        raise missing(key) if seen is None else _unregistered(device_id)
     twin, modules = await hub.twin(key), await hub.modules(device_id)
-    answer = await requests.answered("GET", f"/v1{path_of(key)}", PATIENCE, known={_MISSING})
-    is_known = answer.status != _MISSING
-    seen = msgspec.json.decode(answer.content, type=_One).device if is_known else Seen(device_id)
-    return Whole(device, twin, modules, seen)
+    group = tag_of(key, twin.tags)
+    is_lost = group is not None and not await has_group(requests, group)
+    return Whole(device, twin, modules, seen or Seen(device_id), group if is_lost else None)
+
+
+async def has_group(requests: Requests, name: str) -> bool:
+    """Return whether there is a group of a name."""
+    path = f"/v1/groups/{quote(name, safe='')}"
+    return (await requests.answered("GET", path, PATIENCE, known={_BAD, _MISSING})).status not in {
+        _BAD,
+        _MISSING,
+    }
+
+
+async def _seen(requests: Requests, device_id: str) -> Seen | None:
+    path = f"/v1{path_of(IdentityKey(device_id))}"
+    answer = await requests.answered("GET", path, PATIENCE, known={_BAD, _MISSING})
+    if answer.status in {_BAD, _MISSING}:
+        return None
+    return msgspec.json.decode(answer.content, type=_One).device
+
+
+def _unregistered(device_id: str) -> OperatorError:
+    add = f"`fencepost devices add {shlex.quote(device_id)}` registers it"
+    return OperatorError([Problem("", f"{device_id} is not registered, so it cannot connect; {add}")])
 
 
 def report_of(found: Whole, *, keys: bool) -> dict[str, Any]:
@@ -168,7 +198,7 @@ def report_of(found: Whole, *, keys: bool) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in ("id", "status")},
         "status_reason": found.device.status_reason,
-        "group": row.group,
+        "group": _group_of(row, found),
         "connected": row.connected,
         "last_activity_at": row.last_activity_at,
         "messages": found.seen.messages,
@@ -195,7 +225,7 @@ def lines_of(found: Whole, *, keys: bool) -> Iterator[tuple[str, str]]:
     reason = f": {found.device.status_reason}" if found.device.status_reason else ""
     yield "device", row.id
     yield "status", f"{row.status}{reason}"
-    yield "group", row.group or ""
+    yield "group", _group_shown(_group_of(row, found), found.lost_group)
     yield "connected", "yes" if row.connected else "no"
     yield "last activity", _time(row.last_activity_at)
     sent = f"{plural(seen.messages, 'message')}, {plural(seen.events, 'event')}"
@@ -213,6 +243,16 @@ def lines_of(found: Whole, *, keys: bool) -> Iterator[tuple[str, str]]:
     ):
         if own := {name: value for name, value in (members or {}).items() if name not in _OF_THE_SERVICE}:
             yield label, encoded(own).decode()
+
+
+def _group_of(row: Row, found: Whole) -> str | None:
+    """Return the group in force, which is none that there is not."""
+    is_lost = found.lost_group is not None and row.group in {None, found.lost_group}
+    return DEFAULT_GROUP if is_lost else row.group
+
+
+def _group_shown(group: str | None, lost: str | None) -> str:
+    return group or "" if lost is None else f"{group} (its tag names {lost}: there is no such group yet)"
 
 
 def _credentials_of(one: HubIdentity, *, keys: bool) -> Iterator[tuple[str, str]]:

@@ -271,6 +271,12 @@ def import_devices(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Import the rest of a file that has lines that are wrong.")
     ] = False,
+    new_only: Annotated[
+        bool, typer.Option("--new-only", help="Leave devices and modules that are registered as they are.")
+    ] = False,
+    enable: Annotated[
+        bool, typer.Option("--enable", help="Let devices in again that are disabled here, as the file says.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what is wrong, and how much there is.")
     ] = False,
@@ -286,17 +292,20 @@ def import_devices(
     The file is an export of an IoT Hub (devices.txt, JSON lines), or of `fencepost devices export`, or CSV
     whose first line names its columns: id, and as you like group, status, primary_key, secondary_key,
     primary_thumbprint, secondary_thumbprint, authentication. If anything in it is wrong, nothing is imported.
-    Devices that are registered already are updated. Exits with 1 if lines were skipped or refused.
+    Devices that are registered already become what the file says, their keys included, unless --new-only is
+    given; one that is disabled here is not enabled without --enable. Exits with 1 if lines were skipped or
+    refused.
 
     \b
     Examples:
       fencepost devices import devices.txt --dry-run
       fencepost devices import fleet.csv
+      fencepost devices import fleet.csv --new-only
     """
-    from fencepost.cli.device_import import run_import
+    from fencepost.cli.device_import import known_of, run_import
 
-    stated = Stated(url, token, ca, data)
-    if not run_import(stated, file, skip_bad=skip_bad, dry_run=dry_run, json=json):
+    stated, known = Stated(url, token, ca, data), known_of(new_only=new_only, enable=enable)
+    if not run_import(stated, file, known, skip_bad=skip_bad, dry_run=dry_run, json=json):
         raise typer.Exit(NOT_ALL)
 
 

@@ -1,12 +1,14 @@
 """`fencepost simulate`: a fleet of devices that do not exist, and the alerts that must come of it."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import structs
 
 from fencepost.cli.options import JsonOption
 from fencepost.cli.output import plural, progress, say, write_lines
@@ -20,6 +22,7 @@ from fencepost.simulation.output import EXPECTED, MESSAGES, Summary, write
 THOUSANDTHS = 1000
 RATE = 20.0
 FINDINGS = 1
+_STATED = frozenset({"devices", "duration", "rate", "incidents"})
 
 
 def register(app: typer.Typer) -> None:
@@ -159,7 +162,8 @@ def simulate(
         duration=span_of(duration or "PT1M", "--duration"),
         incidents=_incidents(incidents),
     )
-    plan.check()
+    with _naming_options():
+        plan.check()
     access = access_of(to or "", token, ca, data)
     door = door_of(ways, device_port, connections)
     if not simulate_live(access, plan, keep_groups=keep_groups, json=json, door=door):
@@ -188,7 +192,8 @@ def _to_files(
     out: Path, devices: int, seed: int, duration: str | None, incidents: str, *, force: bool, json: bool
 ) -> None:
     span = span_of(duration or "PT1H", "--duration")
-    fleet = Fleet(devices, seed=seed, duration=span, incidents=_incidents(incidents))
+    with _naming_options():
+        fleet = Fleet(devices, seed=seed, duration=span, incidents=_incidents(incidents))
     done = 0
     with progress("simulating", THOUSANDTHS) as step:
 
@@ -203,6 +208,18 @@ def _to_files(
         write_lines([_report(summary)])
     else:
         _say(summary)
+
+
+@contextmanager
+def _naming_options() -> Iterator[None]:
+    """Name what is wrong with a fleet by the option that states it."""
+    try:
+        yield
+    except OperatorError as error:
+        raise OperatorError(
+            structs.replace(one, path=f"--{one.path}") if one.path in _STATED else one
+            for one in error.problems
+        ) from None
 
 
 def span_of(text: str, option: str) -> timedelta:

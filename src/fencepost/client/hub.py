@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from random import random
+from shlex import quote as quoted
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -59,7 +60,9 @@ class Hub:
         if answer.status == _MISSING:
             raise missing(IdentityKey(wanted.device_id))
         if answer.status == _CONFLICT:
-            raise OperatorError([Problem(str(wanted.key), "it is registered already")])
+            raise OperatorError(
+                [Problem(str(wanted.key), f"it is registered already{_shown_by(wanted.key)}")]
+            )
         return self._understood(answer, HubIdentity)
 
     async def update(self, wanted: HubIdentity) -> HubIdentity:
@@ -166,9 +169,15 @@ def path_of(key: IdentityKey, root: str = "devices") -> str:
 
 
 def missing(key: IdentityKey) -> OperatorError:
-    what = "device" if key.module_id is None else "module"
-    reason = f"there is no {what} of this id; `fencepost devices list` names those that there are"
+    what, command = (
+        ("device", "list") if key.module_id is None else ("module", f"show {quoted(key.device_id)}")
+    )
+    reason = f"there is no {what} of this id; `fencepost devices {command}` names those that there are"
     return OperatorError([Problem(str(key), reason)])
+
+
+def _shown_by(key: IdentityKey) -> str:
+    return f": `fencepost devices show {quoted(key.device_id)}` shows it"
 
 
 def _if_match(etag: str | None) -> dict[str, str]:

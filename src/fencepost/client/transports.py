@@ -151,7 +151,10 @@ class Door(Struct, frozen=True):
         try:
             return AmqpTransport(keys, endpoint, self.connections, requests.sleep)
         except ModuleNotFoundError:
-            reason = "AMQP takes more: pip install 'fencepost[amqp]'"
+            reason = (
+                "AMQP needs an extra: pip install 'fencepost[amqp]' (it is compiled: a C compiler and "
+                "OpenSSL's headers are needed)"
+            )
             raise OperatorError([Problem("--amqp", reason)]) from None
 
 

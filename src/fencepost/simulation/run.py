@@ -1,7 +1,7 @@
 """A live fleet against a running service: send, listen, and judge in the end what came of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from fencepost.client.transports import Door
 from fencepost.model.alert import Alert
 from fencepost.simulation.clock import Clock
 from fencepost.simulation.fleet import make_devices
-from fencepost.simulation.incidents import ExpectedAlert
+from fencepost.simulation.incidents import ExpectedAlert, Incident
 from fencepost.simulation.live import LiveFleet, LivePlan
 from fencepost.simulation.senders import Send, Senders
 from fencepost.simulation.verdict import BEFORE, Verdict, judge
@@ -40,8 +40,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     """
     What came of a run that lasted from `start` to `end`; `rate` is what was asked for.
 
-    `expected` is the number of alerts that had to come, `alerts` of those that opened or counted on. `events`
-    is None where devices are told only that a message has arrived, and not what was understood of it.
+    `expected` is the number of alerts that had to come, `alerts` of those that opened or counted on, without
+    those of earlier runs. `events` is None where devices are told only that a message has arrived, and not what was understood of it.
     """
 
     start: datetime
@@ -195,7 +195,7 @@ class _Run:
             reasons=dict(watch.reasons),
             rate=self._plan.rate,
             expected=len(fleet.told),
-            alerts=len(alerts),
+            alerts=sum(_is_of(alert, fleet.begun) or alert in verdict.unexpected for alert in alerts),
             missing=verdict.missing,
             unexpected=verdict.unexpected,
         )
@@ -220,3 +220,12 @@ class _Run:
         finally:
             working.cancel()
             stopping.cancel()
+
+
+def _is_of(alert: Alert, begun: Sequence[Incident]) -> bool:
+    """Return whether an incident has opened an alert, or counted on."""
+    return any(
+        (alert.device_id, alert.rule_type, alert.value) == (one.device.device_id, one.rule_type, one.value)
+        and alert.last_seen_at >= one.at.replace(microsecond=0)
+        for one in begun
+    )

@@ -226,6 +226,22 @@ def test_what_may_be_there_is_made_or_changed(tmp_path: Path, url: str) -> None:
     run(tmp_path, url, story)
 
 
+def test_a_draft_may_keep_the_status_of_what_is_known(tmp_path: Path, url: str) -> None:
+    async def story(made: World) -> None:
+        await made.registry.create(draft("known", status="disabled", status_reason="stolen"), "ann")
+        names = ("known", "new")
+        drafts = [wanted(name, keeps_status=True, may_be_there=True) for name in names]
+        assert await made.registry.create_many(drafts, "bob") == []
+        known, new = [await made.registry.identity(IdentityKey(name)) for name in names]
+        assert (known.status, known.status_reason, new.status) == ("disabled", "stolen", "enabled")
+        drafts = [wanted("known", keeps_status=True, status_reason="found", may_be_there=True)]
+        assert await made.registry.create_many(drafts, "bob") == []
+        known = await made.registry.identity(IdentityKey("known"))
+        assert (known.status, known.status_reason) == ("disabled", "found")
+
+    run(tmp_path, url, story)
+
+
 def test_a_change_that_cannot_be_leaves_all_of_an_identity_as_it_is(tmp_path: Path, url: str) -> None:
     async def story(made: World) -> None:
         before = await made.registry.create(draft("known"), "ann")

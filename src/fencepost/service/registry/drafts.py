@@ -22,13 +22,15 @@ class Draft(Struct, frozen=True, kw_only=True):
     An identity as somebody wants it.
 
     A key of type `sas` that is None is generated for a new identity, and stays as it is for a known one.
-    Keys are kept of type `sas` only, thumbprints of type `selfSigned` only.
+    Keys are kept of type `sas` only, thumbprints of type `selfSigned` only. One that `keeps_status` leaves a
+    known identity enabled or disabled as it is, with the reason unless it names another.
     """
 
     key: IdentityKey
     authentication: Authentication = Authentication()
     status: Status = "enabled"
     status_reason: str | None = None
+    keeps_status: bool = False
     managed_by: str | None = None
     is_edge: bool = False
 

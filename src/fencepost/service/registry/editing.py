@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from fencepost.model.errors import OperatorError
-from fencepost.model.identity import IdentityKey
+from fencepost.model.identity import Identity, IdentityKey
 from fencepost.model.record import AuditRecord
 from fencepost.model.registry import Registered, RegistryChange
 from fencepost.service.commands import Outdated
@@ -63,7 +63,7 @@ def updated(known: Registered, draft: Draft, actor: str, now: datetime) -> tuple
     """Return an identity as a draft wants it, and its record; raises OperatorError with all problems."""
     if problems := problems_of_draft(draft):
         raise OperatorError(problems)
-    after = changed_identity(known.identity, draft, now)
+    after = changed_identity(known.identity, _with_status(draft, known.identity), now)
     record = audit_of(
         "update",
         draft.key,
@@ -74,6 +74,14 @@ def updated(known: Registered, draft: Draft, actor: str, now: datetime) -> tuple
         effect=shuts_out(known.identity, after) or "",
     )
     return structs.replace(known, identity=after), record
+
+
+def _with_status(draft: Draft, known: Identity) -> Draft:
+    """Return a draft with the status that it keeps."""
+    if not draft.keeps_status:
+        return draft
+    reason = draft.status_reason if draft.status_reason is not None else known.status_reason
+    return structs.replace(draft, status=known.status, status_reason=reason)
 
 
 def with_twin_patched(

@@ -71,6 +71,21 @@ def test_without_a_mode_a_device_is_made_or_changed(standing: Standing) -> None:
         assert standing.owner.get("/devices/either").json()["status"] == status
 
 
+@pytest.mark.parametrize("mode", [None, "createOrUpdate", "update", "updateIfMatchETag"])
+def test_a_line_without_a_status_keeps_it(standing: Standing, mode: str | None) -> None:
+    name = f"stolen-{mode}"
+    standing.device(name, status="disabled", statusReason="stolen")
+    etag = standing.owner.get(f"/devices/{name}").json()["etag"]
+    line = {"id": name, "importMode": mode, "eTag": etag, "authentication": keys_of(KEY)}
+    assert change(standing, line).status_code == 200
+    shown = standing.owner.get(f"/devices/{name}").json()
+    assert (shown["status"], shown["statusReason"]) == ("disabled", "stolen")
+    assert shown["authentication"]["symmetricKey"]["primaryKey"] == KEY
+    assert change(standing, {"id": name, "status": "enabled"}).status_code == 200
+    shown = standing.owner.get(f"/devices/{name}").json()
+    assert (shown["status"], shown["statusReason"]) == ("enabled", None)
+
+
 def keys_of(primary: str) -> dict[str, Any]:
     return {"symmetricKey": {"primaryKey": primary, "secondaryKey": primary}}
 

@@ -130,13 +130,14 @@ class ExchangedBody(IdentityBody, frozen=True, rename="camel"):
         return TwinBody(self.tags, self.properties)
 
 
-def draft_of(key: IdentityKey, body: IdentityBody) -> Draft:
-    """Return the identity that a body wants."""
+def draft_of(key: IdentityKey, body: IdentityBody, *, keeps_status: bool = False) -> Draft:
+    """Return the identity that a body wants; without a status it is enabled, or `keeps_status`."""
     return Draft(
         key=key,
         authentication=(body.authentication or AuthenticationBody()).read(),
         status=body.status or "enabled",
         status_reason=body.status_reason,
+        keeps_status=keeps_status and body.status is None,
         managed_by=body.managed_by,
         is_edge=body.capabilities is not None and body.capabilities.iot_edge,
     )

@@ -12,7 +12,7 @@ from fencepost.model.identity import IdentityKey
 from fencepost.net.hub_http import AnyRequest
 from fencepost.service.commands import Conflict, Missing, Outdated
 from fencepost.service.pipeline import Busy
-from fencepost.service.registry import Wanted
+from fencepost.service.registry import Draft, Wanted
 from fencepost.web.azure.iothub.access import actor_of, takes
 from fencepost.web.azure.iothub.bodies import ExchangedBody, draft_of
 from fencepost.web.azure.iothub.calls import SHARED, answered, body_of
@@ -91,7 +91,12 @@ async def _together(hub: HubService, lines: Sequence[ExchangedBody], actor: str)
 
 def _wanted(line: ExchangedBody) -> Wanted:
     patch, may_be_there = line.twin.patch(), _mode(line) != "create"
-    return Wanted(draft_of(_key(line), line), patch.tags, patch.desired, may_be_there=may_be_there)
+    return Wanted(_draft(line), patch.tags, patch.desired, may_be_there=may_be_there)
+
+
+def _draft(line: ExchangedBody) -> Draft:
+    """Return the identity that a line wants; what it says nothing of the status of keeps that."""
+    return draft_of(_key(line), line, keeps_status=True)
 
 
 async def _one_by_one(hub: HubService, lines: Sequence[ExchangedBody], actor: str) -> Errors:
@@ -118,7 +123,7 @@ async def _carry_out(hub: HubService, key: IdentityKey, line: ExchangedBody, act
             raise error
         return
     if kind != "updatetwin":
-        await hub.registry.update(draft_of(key, line), actor, etag=etag)
+        await hub.registry.update(_draft(line), actor, etag=etag)
     patch = line.twin.patch()
     if not patch.is_empty:
         twin_etag = (line.twin_etag or "").strip('"') or None
