@@ -86,3 +86,10 @@ def test_a_device_gets_into_a_web_socket_by_its_certificate(fleet: Fleet) -> Non
         with Client(fleet.serving, context=fleet.context(certificate)) as client:
             client.write(connect("cam-1", username=f"localhost/cam-1/?{VERSION}", keep_alive=60))
             assert client.packet() == Connack(code)
+
+
+def test_a_program_without_credentials_is_refused_and_counted(fleet: Fleet) -> None:
+    figure = 'fencepost_refused_requests_total{reason="unauthorized"}'
+    before = fleet.serving.figure(figure)
+    assert fleet.serving.stranger.get(f"/devices?{VERSION}").status_code == 401
+    assert fleet.serving.figure(figure) == before + 1

@@ -31,6 +31,7 @@ from fencepost.service.subscriptions import Subscriptions
 from fencepost.setup.credentials import HubKeys
 from fencepost.setup.installation import Installation
 from fencepost.store.control import ControlStore
+from fencepost.web.api.service import Counters as RequestCounters
 from fencepost.web.azure.iothub import HubService
 
 PERMISSIONS: dict[str, frozenset[Permission]] = {
@@ -100,7 +101,7 @@ class FrontDoor:
             one.open()
             self._listeners.append(one)
 
-    def hub_service(self, is_administrator: Callable[[str], bool]) -> HubService:
+    def hub_service(self, is_administrator: Callable[[str], bool], counters: RequestCounters) -> HubService:
         """Return what programs of the owner call; `is_administrator` is asked of bearer tokens."""
         gateway = self.gateway
         return HubService(
@@ -114,6 +115,7 @@ class FrontDoor:
             own_token=self._is_own_token,
             own_certificate=self._is_own_certificate,
             body_seconds=self._settings.http.request_timeout.total_seconds(),
+            counters=counters,
         )
 
     def authorities(self) -> Path | None:

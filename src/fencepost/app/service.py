@@ -258,7 +258,9 @@ class _Run:
         self, pipeline: Pipeline, commands: Commands, stores: _Stores, front: FrontDoor
     ) -> ASGIApp:
         service = self._service(pipeline, commands, stores)
-        hub = front.hub_service(lambda token: service.tokens.role_of(token) == "administrator")
+        hub = front.hub_service(
+            lambda token: service.tokens.role_of(token) == "administrator", service.counters
+        )
         others = [*iothub.HANDLERS, *https.HANDLERS]
         return spelled_alike(application(service, others, hub=hub, gateway=front.gateway))
 

@@ -17,9 +17,9 @@ from fencepost.web.azure.iothub import (
     statistics,
     twins,
 )
-from fencepost.web.azure.iothub.service import HubCounters, HubService
+from fencepost.web.azure.iothub.service import HubService
 
-__all__ = ["HANDLERS", "HubCounters", "HubService"]
+__all__ = ["HANDLERS", "HubService"]
 
 HANDLERS: list[Any] = [
     devices.list_devices,

@@ -12,12 +12,7 @@ from fencepost.service.operations import Operations
 from fencepost.service.policies import Policies
 from fencepost.service.registry import Registry
 from fencepost.service.sessions import Sessions
-
-
-class HubCounters(Struct):
-    """What the calls have seen since the start."""
-
-    unauthorized: int = 0
+from fencepost.web.api.service import Counters
 
 
 class HubService(Struct, frozen=True, kw_only=True, eq=False):
@@ -39,4 +34,4 @@ class HubService(Struct, frozen=True, kw_only=True, eq=False):
     own_token: Callable[[IdentityKey, str], Awaitable[bool]]
     own_certificate: Callable[[IdentityKey, PeerCertificate], Awaitable[bool]]
     body_seconds: float = 30.0
-    counters: HubCounters = field(default_factory=HubCounters)
+    counters: Counters = field(default_factory=Counters)
