@@ -10,6 +10,8 @@ from tests.gateway.clients.hub import Hub
 from tests.gateway.clients.installing import NotInstallableError, installed_node, installed_python
 from tests.gateway.clients.running import Clients, Flavour, Language
 
+from fencepost.app.sockets import HAS_AMQP
+
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
@@ -28,6 +30,8 @@ def on_https_port(hub: Hub) -> None:
 @pytest.fixture
 def reachable(request: pytest.FixtureRequest, flavour: Flavour) -> Flavour:
     """Give a flavour whose port we may listen on."""
+    if "amqp" in flavour.transport and not HAS_AMQP:
+        pytest.skip("AMQP takes the extra fencepost[amqp]")
     if flavour.needs_https:
         request.getfixturevalue("on_https_port")
     return flavour
