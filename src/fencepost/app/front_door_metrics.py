@@ -32,6 +32,16 @@ def figures_of(front: FrontDoor) -> Iterator[Metric]:
     )
     yield CounterMetricFamily("fencepost_lost_wills", "Wills that found no room.", value=counters.lost_wills)
     yield CounterMetricFamily(
+        "fencepost_lost_messages",
+        "Messages that found no room, of connections that ended meanwhile.",
+        value=counters.lost_messages,
+    )
+    yield CounterMetricFamily(
+        "fencepost_dropped_cloud_messages",
+        "Messages to devices that expired, or were delivered too often.",
+        value=gateway.downlink.dropped,
+    )
+    yield CounterMetricFamily(
         "fencepost_dropped_operations",
         "Operations that found no room, and that no rule has counted.",
         value=gateway.operations.dropped,

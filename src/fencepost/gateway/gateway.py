@@ -25,6 +25,8 @@ class Counters(Struct):
     """Connections closed for something that IoT Hub does not do, such as QoS 2."""
     lost_wills: int = 0
     """Wills that found no room."""
+    lost_messages: int = 0
+    """Messages that found no room, of connections that ended meanwhile; with QoS 1 they are sent again."""
 
 
 class Gateway(Struct, frozen=True, kw_only=True, eq=False):

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from fencepost.model.entry import Operated, Received, TwinServed
 from fencepost.model.errors import DeviceError
-from fencepost.model.event import SecurityMessage
-from fencepost.model.identity import SECURITY_INTERFACE, Channel, IdentityKey, Operation
+from fencepost.model.event import ARRIVALS, SecurityMessage
+from fencepost.model.identity import SECURITY_INTERFACE, Channel, IdentityKey
 from fencepost.service.judge import understand
 from fencepost.service.pipeline import Item, Pipeline
 from fencepost.service.sessions import Sessions
@@ -19,11 +19,6 @@ from fencepost.wire.twin import legitimate_delays
 
 QUICK = 64 << 10
 """Bytes that are decoded at once; more are in a thread, so that others need not wait."""
-OPERATIONS: dict[Channel, Operation] = {
-    "mqtt": "MqttD2CMessages",
-    "amqp": "AmqpD2CMessages",
-    "https": "HttpD2CMessages",
-}
 
 
 class TooLarge(DeviceError):  # noqa: N818 - an outcome
@@ -55,12 +50,8 @@ class Uplink:
         self._clock = clock
         self._most = max_message_bytes
         self._decoding = ThreadPoolExecutor(1, "fencepost-uplink")
-        self.security: dict[Channel, int] = dict.fromkeys(OPERATIONS, 0)
-        self.telemetry: dict[Channel, int] = dict.fromkeys(OPERATIONS, 0)
-
-    async def send(self, device_id: str, body: bytes, *, interface: str | None, channel: Channel) -> None:
-        """Take one message; see `send_all`."""
-        await self.send_all(device_id, [Message(body, interface)], channel)
+        self.security: dict[Channel, int] = dict.fromkeys(ARRIVALS, 0)
+        self.telemetry: dict[Channel, int] = dict.fromkeys(ARRIVALS, 0)
 
     async def send_all(self, device_id: str, messages: Sequence[Message], channel: Channel) -> None:
         """
@@ -77,7 +68,7 @@ class Uplink:
         items = [
             Item(Received(device_id, at, message.body, channel), next(said))
             if message.is_security
-            else Item(Operated(device_id, at, OPERATIONS[channel]))
+            else Item(Operated(device_id, at, ARRIVALS[channel]))
             for message in messages
         ]
         await self._pipeline.submit(items)

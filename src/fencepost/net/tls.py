@@ -136,7 +136,6 @@ class TlsProtocol(asyncio.Protocol):
         self._seconds = handshake_seconds
         self._parting = parting_seconds
         self._timer: asyncio.TimerHandle | None = None
-        self._plain: TlsTransport | None = None
         self._is_paused = self._is_closing = False
 
     # the transport below
@@ -191,9 +190,8 @@ class TlsProtocol(asyncio.Protocol):
             raise
         self._flush()
         self._stop_timer()
-        self._plain = TlsTransport(self)
         self._inner = self._make_inner()
-        self._inner.connection_made(self._plain)
+        self._inner.connection_made(TlsTransport(self))
         return True
 
     def set_inner(self, inner: asyncio.BaseProtocol) -> None:

@@ -14,6 +14,7 @@ from fencepost.gateway.mqtt.protocol import MqttProtocol
 from fencepost.model.entry import Operated
 from fencepost.model.identity import IdentityKey
 from fencepost.service.operations import STRANGERS_A_SECOND
+from fencepost.service.pipeline import Busy
 from fencepost.wire.mqtt.packets import Puback, Publish, Subscription, Will
 from fencepost.wire.mqtt.writing import connect, publish, subscribe
 
@@ -163,5 +164,29 @@ def test_a_client_that_does_not_read_its_answers_gets_no_more_of_them(tmp_path: 
             device._writer.transport.resume_reading()  # type: ignore[attr-defined]
             for number in range(3000):
                 assert (await device.next(Publish)).topic == f"$iothub/twin/res/200/?$rid={number}"
+
+    run(work())
+
+
+def test_a_message_that_found_no_room_before_its_connection_ended_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With QoS 0 nobody sends it again."""
+
+    async def work() -> None:
+        async with rig(tmp_path) as one:
+            await one.add("cam-1")
+            device = await one.device(CAM)
+
+            async def refusing(items: Any, **how: Any) -> int:
+                raise Busy("no room", 0.05)  # type: ignore[arg-type]
+
+            monkeypatch.setattr(one.pipeline, "submit", refusing)
+            for _ in range(3):
+                device.publish("devices/cam-1/messages/events/", b"x", qos=0)
+            await asyncio.sleep(0.1)
+            device.reset()
+            await one.until(lambda: one.gateway.counters.lost_messages == 3)
+            monkeypatch.undo()
 
     run(work())

@@ -34,10 +34,6 @@ def _begins(names: list[str], named: list[str]) -> bool:
     return names[:-1] == named[:-1] and names[-1].startswith(named[-1])
 
 
-def host_of(connect: Connect) -> str:
-    return (connect.username or "").partition("/")[0]
-
-
 def is_registration(connect: Connect) -> bool:
     """Whether a client wants to be provisioned: `{idScope}/registrations/{registrationId}/api-version=...`."""
     names = (connect.username or "").split("/")

@@ -172,6 +172,7 @@ class DeviceSession:
                 raise Closing(error.reason) from None
             except Busy as error:
                 if not self._link.is_open:
+                    self._gateway.counters.lost_messages += len(packets)
                     return
                 await asyncio.sleep(error.retry_after)
             else:
