@@ -9,7 +9,7 @@ from proton import Delivery
 from tests.gateway.amqp.client import Hub, RefusedError, hub, replace
 from tests.gateway.rig import now, run
 
-from fencepost.gateway.amqp.devicebound import UNDER_WAY
+from fencepost.gateway.cloud_messages import UNDER_WAY
 from fencepost.model.entry import Operated
 from fencepost.model.errors import StoreUnavailable
 from fencepost.model.identity import SECURITY_MODULE, IdentityKey

@@ -8,11 +8,11 @@ from typing import Any
 import proton
 
 from fencepost.gateway.amqp.addresses import parse_address
-from fencepost.gateway.amqp.devicebound import ACK
 from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.links import Arrival, Incoming
 from fencepost.gateway.amqp.message import AmqpMessage, Properties, read_message
 from fencepost.gateway.amqp.work import WorkLine
+from fencepost.gateway.cloud_messages import ACK
 from fencepost.gateway.gateway import Gateway
 from fencepost.model.errors import DeviceError, FencepostError, OperatorError, StoreUnavailable
 from fencepost.service.commands import Missing

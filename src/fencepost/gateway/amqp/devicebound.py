@@ -11,15 +11,11 @@ from proton import Delivery
 from fencepost.gateway.amqp.engine import Engine
 from fencepost.gateway.amqp.links import Outgoing
 from fencepost.gateway.amqp.message import Properties, write_message
+from fencepost.gateway.cloud_messages import ACK, AGAIN, UNDER_WAY, settle
 from fencepost.gateway.gateway import Gateway
 from fencepost.model.errors import FencepostError
 from fencepost.model.identity import CloudMessage
 from fencepost.service.downlink import Settlement
-
-UNDER_WAY = 10
-AGAIN = 2.0
-"""Seconds until the next look where the queue could not be read."""
-ACK = "iothub-ack"
 
 _SETTLEMENTS: dict[int | None, Settlement] = {Delivery.ACCEPTED: "completed", Delivery.REJECTED: "rejected"}
 """What an outcome means; any other, and none, gives the message back."""
@@ -93,11 +89,8 @@ class DeviceboundLink:
         self._engine.spawn(self._settle_now(lock, outcome), outlasts=True)
 
     async def _settle_now(self, lock: str, outcome: Settlement) -> None:
-        try:
-            await self._gateway.downlink.settle(self._device_id, lock, outcome, "amqp")
-        except FencepostError:
-            return  # its lock ends, and it is sent once more
-        self._deliver_if_due()
+        if await settle(self._gateway, self._device_id, lock, outcome, "amqp"):
+            self._deliver_if_due()
 
 
 def _encoded(message: CloudMessage) -> bytes:

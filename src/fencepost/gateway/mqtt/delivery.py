@@ -2,6 +2,7 @@
 
 import asyncio
 
+from fencepost.gateway.cloud_messages import ACK, AGAIN, UNDER_WAY, settle
 from fencepost.gateway.gateway import Gateway
 from fencepost.gateway.mqtt.link import Link
 from fencepost.model.errors import FencepostError
@@ -11,11 +12,6 @@ from fencepost.wire.mqtt.properties import PropertyBag
 from fencepost.wire.mqtt.writing import publish
 from fencepost.wire.topics import devicebound_topic
 
-ACK = "iothub-ack"
-"""The one system property that stands among the sender's own."""
-UNDER_WAY = 10
-AGAIN = 2.0
-"""Seconds until the next look where the queue could not be read."""
 LAST_ID = 0xFFFF
 
 
@@ -116,7 +112,4 @@ class Delivery:
         return self._last_id
 
     async def _settle(self, lock: str, outcome: Settlement) -> None:
-        try:
-            await self._gateway.downlink.settle(self._device_id, lock, outcome, "mqtt")
-        except FencepostError:
-            return  # its lock ends, and it is sent once more
+        await settle(self._gateway, self._device_id, lock, outcome, "mqtt")

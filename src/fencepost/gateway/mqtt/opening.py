@@ -16,22 +16,15 @@ def identity_of(connect: Connect) -> IdentityKey:
     The user name is `{host}/{device}[/{module}][/?api-version=...]`, the client id `{device}[/{module}]`.
     """
     device_id, slash, module_id = connect.client_id.partition("/")
-    names = (connect.username or "").split("/")
     if not device_id or (slash and not module_id) or "/" in module_id:
         raise Unauthorized("no client id of a device or module")
-    named = [device_id, module_id] if slash else [device_id]
-    rest = names[1 + len(named) :]
-    if names[1 : 1 + len(named)] != named:
-        named[-1] += "?"  # a client may leave the slash before the query out
-        if len(names) != 1 + len(named) or not _begins(names[1:], named):
-            raise Unauthorized("the user name is for something else")
-    elif rest and not (len(rest) == 1 and (not rest[0] or rest[0].startswith("?") or "=" in rest[0])):
+    named = (connect.username or "").partition("/")[2]
+    behind = named.removeprefix(connect.client_id)  # a client may leave the slash before the query out
+    query = behind.removeprefix("/")
+    is_query = not query or query.startswith("?") or (behind != query and "=" in query)
+    if not named.startswith(connect.client_id) or "/" in query or not is_query:
         raise Unauthorized("the user name is for something else")
     return IdentityKey(device_id, module_id if slash else None)
-
-
-def _begins(names: list[str], named: list[str]) -> bool:
-    return names[:-1] == named[:-1] and names[-1].startswith(named[-1])
 
 
 def is_registration(connect: Connect) -> bool:
