@@ -12,7 +12,6 @@ from functools import partial
 from threading import Event
 
 import uvloop
-from litestar.types import ASGIApp
 from msgspec import Struct, structs
 
 from fencepost import __version__
@@ -20,16 +19,14 @@ from fencepost.app.front_door import FrontDoor
 from fencepost.app.memory import set_memory_aside, set_up_memory
 from fencepost.app.metrics import Metrics
 from fencepost.app.sockets import PROTOCOLS, Sockets, port_of
+from fencepost.app.web import Web
 from fencepost.config.service import Settings
-from fencepost.gateway import https
 from fencepost.model.entry import GatewayOpened
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.net.descriptors import raise_descriptor_limit
-from fencepost.net.hub_http import spelled_alike
 from fencepost.service.clock import RunningClock
 from fencepost.service.commands import Commands
 from fencepost.service.feed import Feed
-from fencepost.service.intake import Intake
 from fencepost.service.patience import Patience, Stopped
 from fencepost.service.pipeline import Busy, Item, Pace, Pipeline
 from fencepost.service.processor import Processor
@@ -39,9 +36,7 @@ from fencepost.store.control import ControlStore
 from fencepost.store.journal.group_commit import GroupCommit
 from fencepost.store.journal.journal import Journal
 from fencepost.store.snapshots import Snapshot, Snapshots
-from fencepost.web.api.application import application
-from fencepost.web.api.service import Counters, Limits, Service, Tokens
-from fencepost.web.azure import iothub
+from fencepost.web.api.service import Counters
 from fencepost.web.server import Binding, QuietServer, server_for
 
 STARTING = "fencepost"
@@ -232,7 +227,19 @@ class _Run:
             preparing.cancel()
             return
         _refuse_full_disk(preparing, self._settings)
-        server = server_for(self._application(pipeline, commands, stores, front), self._binding(front))
+        web = Web(
+            settings=self._settings,
+            installation=self._installation,
+            pipeline=pipeline,
+            commands=commands,
+            store=stores.control,
+            entry=stores.journal.entry,
+            counters=self._counters,
+            clock=self._clock.now,
+            troubles=lambda: self._troubles(pipeline),
+            exposition=self._metrics.exposition,
+        )
+        server = server_for(web.application(front), self._binding(front))
         self._metrics.traffic = server.traffic
         front.open(sockets, self._most_devices)
         serving = asyncio.create_task(server.serve(sockets=[sockets.https]))
@@ -253,41 +260,6 @@ class _Run:
         )
         _log.info("listening", extra={**structs.asdict(ports), "version": __version__})
         self._listening(ports)
-
-    def _application(
-        self, pipeline: Pipeline, commands: Commands, stores: _Stores, front: FrontDoor
-    ) -> ASGIApp:
-        service = self._service(pipeline, commands, stores)
-        hub = front.hub_service(
-            lambda token: service.tokens.role_of(token) == "administrator", service.counters
-        )
-        others = [*iothub.HANDLERS, *https.HANDLERS]
-        return spelled_alike(application(service, others, hub=hub, gateway=front.gateway))
-
-    def _service(self, pipeline: Pipeline, commands: Commands, stores: _Stores) -> Service:
-        settings = self._settings
-        tokens = self._installation.tokens
-        return Service(
-            version=__version__,
-            pipeline=pipeline,
-            commands=commands,
-            store=stores.control,
-            tokens=Tokens(
-                {"administrator": tokens.admin, "ingest": tokens.ingest, "metrics": tokens.metrics}
-            ),
-            limits=Limits(
-                message_bytes=settings.ingest.max_message_bytes,
-                body_bytes=settings.http.max_body_bytes,
-                body_seconds=settings.http.request_timeout.total_seconds(),
-                register=settings.ingest.register,
-            ),
-            intake=Intake(max(2 * settings.ingest.queue_bytes, settings.http.max_body_bytes)),
-            counters=self._counters,
-            clock=self._clock.now,
-            entry=stores.journal.entry,
-            troubles=lambda: self._troubles(pipeline),
-            exposition=self._metrics.exposition,
-        )
 
     def _troubles(self, pipeline: Pipeline) -> Iterator[str]:
         if pipeline.journal_trouble is not None:

@@ -9,7 +9,7 @@ from fencepost.model.catalog import Severity
 from fencepost.model.event import Source
 
 State = Literal["Active", "InProgress", "Resolved", "Dismissed"]
-Action = Literal["start", "resolve", "dismiss", "activate", "recover", "allow", "reopen"]
+Action = Literal["start", "resolve", "dismiss", "activate", "recover", "allow", "reopen", "suppress"]
 Certainty = Literal["certain", "possible"]
 Flag = Literal["late", "clock_skew", "inferred", "incomplete", "merged"]
 
@@ -31,6 +31,8 @@ TRANSITIONS: dict[tuple[State, Action], State] = {
     ("Active", "allow"): "Resolved",
     ("InProgress", "allow"): "Resolved",
     ("Dismissed", "allow"): "Resolved",
+    # a suppression rule says that the owner knows
+    ("Active", "suppress"): "Dismissed",
     # late data shows that a recovery had not been one
     ("Resolved", "reopen"): "Active",
 }
@@ -73,6 +75,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     while it is not over. `ended_by`: the action that moved it last.
     `merged_into`: the alert that took this one over when late data joined the two.
     `firm`, `shortfalls`: what the alert of a range stands on; late data may still repair the latter (S07).
+    `assigned_to`: who works on it, a text that people choose.
     `flags`: what a reader must know of the evidence; `merged` says that counters were coarsened (S26).
     """
 
@@ -110,3 +113,4 @@ class Alert(Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     ended_by: Action | None = None
     reason: str | None = None
+    assigned_to: str | None = None

@@ -1,8 +1,9 @@
 """An alert as programs read it: one line of `detect --json`, and what the API answers."""
 
 from datetime import datetime
+from hashlib import blake2b
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from fencepost.model.alert import Alert, Certainty, Evidence, Flag, State
 from fencepost.model.catalog import Severity
@@ -40,6 +41,7 @@ class AlertView(Struct, frozen=True, kw_only=True):
     received_at: datetime
     ended_at: datetime | None
     reason: str | None
+    assigned_to: str | None
     certainty: Certainty
     flags: tuple[Flag, ...]
     nearest_entry: str | None
@@ -55,3 +57,13 @@ def view_of(alert: Alert) -> AlertView:
     """Return what is public of an alert."""
     window = iso_duration(alert.window) if alert.window is not None else None
     return AlertView(window=window, **{name: getattr(alert, name) for name in _COPIED})
+
+
+def etag_of(alert: Alert) -> str:
+    """
+    Return what changes whenever a person, or a rule on their behalf, could have changed their mind.
+
+    More of the same from the device does not change it.
+    """
+    told = (alert.state, alert.ended_by, alert.reason, alert.assigned_to, alert.group_version)
+    return blake2b(json.encode(told), digest_size=8).hexdigest()

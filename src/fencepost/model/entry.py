@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from fencepost.model.alert import Action
 from fencepost.model.identity import Channel, Operation
+from fencepost.model.layer import Layer
 from fencepost.model.rule import SecurityGroup
+from fencepost.model.suppression import SuppressionRule
 
 
 class Received(Struct, frozen=True, array_like=True, gc=False, tag="message"):
@@ -65,11 +67,16 @@ class Ticked(Struct, frozen=True, array_like=True, gc=False, tag="tick"):
 
 
 class GroupPut(Struct, frozen=True, array_like=True, tag="group"):
-    """A group was made or edited; its `version` counts the edits (S24)."""
+    """
+    A group was made or edited; its `version` counts the edits (S24).
+
+    `reason` is why, where it was said: an alert from which the list was mended, or the undoing of that.
+    """
 
     group: SecurityGroup
     at: datetime
     actor: str
+    reason: str | None = None
 
 
 class GroupDeleted(Struct, frozen=True, array_like=True, tag="no group"):
@@ -89,14 +96,59 @@ class DeviceAssigned(Struct, frozen=True, array_like=True, tag="device"):
     actor: str
 
 
+class LayerPut(Struct, frozen=True, array_like=True, tag="layer"):
+    """The additions for the fleet or for a device were edited; one without rules is none (S24)."""
+
+    layer: Layer
+    at: datetime
+    actor: str
+    reason: str | None = None
+
+
+class SuppressionPut(Struct, frozen=True, array_like=True, tag="suppression"):
+    """A rule by which alerts are dismissed as they open was made or edited."""
+
+    rule: SuppressionRule
+    at: datetime
+    actor: str
+
+
+class SuppressionDeleted(Struct, frozen=True, array_like=True, tag="no suppression"):
+    """Such a rule was taken away; its name is compared without case."""
+
+    name: str
+    at: datetime
+    actor: str
+
+
 class AlertActed(Struct, frozen=True, array_like=True, tag="action"):
-    """A person moved an alert (S21)."""
+    """A person moved an alert (S21); `seen` is the alert's ETag that they had seen, None for any."""
 
     alert_id: str
     action: Action
     at: datetime
     actor: str
     comment: str | None = None
+    seen: str | None = None
+
+
+class AlertAssigned(Struct, frozen=True, array_like=True, tag="assigned"):
+    """A person gave an alert to somebody, or with None to nobody."""
+
+    alert_id: str
+    assigned_to: str | None
+    at: datetime
+    actor: str
+    seen: str | None = None
+
+
+class AlertCommented(Struct, frozen=True, array_like=True, tag="comment"):
+    """A person said something about an alert."""
+
+    alert_id: str
+    comment: str
+    at: datetime
+    actor: str
 
 
 Entry = (
@@ -109,5 +161,10 @@ Entry = (
     | GroupPut
     | GroupDeleted
     | DeviceAssigned
+    | LayerPut
+    | SuppressionPut
+    | SuppressionDeleted
     | AlertActed
+    | AlertAssigned
+    | AlertCommented
 )

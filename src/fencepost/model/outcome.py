@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from fencepost.model.alert import Certainty, Evidence, Facts, Flag
 from fencepost.model.event import Source
+from fencepost.model.layer import Layers
 from fencepost.model.rule import Rule, SecurityGroup
 
 
@@ -121,6 +122,7 @@ class Reassigned(Struct, frozen=True, kw_only=True, tag=True):
     device_id: str
     group: SecurityGroup
     at: datetime
+    layers: Layers = Layers()
 
 
 class GroupReplaced(Struct, frozen=True, kw_only=True, tag=True):
@@ -128,6 +130,20 @@ class GroupReplaced(Struct, frozen=True, kw_only=True, tag=True):
 
     group: SecurityGroup
     at: datetime
+    layers: Layers = Layers()
+
+
+class LayerReplaced(Struct, frozen=True, kw_only=True, tag=True):
+    """
+    What is expected of a device beyond its group was edited: its open alerts are to be judged again (S24).
+
+    An edit of the fleet's is a GroupReplaced for each group.
+    """
+
+    device_id: str
+    group: SecurityGroup
+    at: datetime
+    layers: Layers
 
 
 Outcome = (
@@ -143,4 +159,5 @@ Outcome = (
     | Unassigned
     | Reassigned
     | GroupReplaced
+    | LayerReplaced
 )

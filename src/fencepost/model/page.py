@@ -1,7 +1,7 @@
 """What people ask of the store, and how a long list is handed out: page by page."""
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -33,8 +33,10 @@ class AlertFilter(Struct, frozen=True, kw_only=True):
     """
     Which alerts are wanted; what is left out asks nothing.
 
-    `group` is compared without case. `since` and `until` bound `last_seen_at`, the former inclusively.
+    `group` is compared without case. `since` (inclusively) and `until` bound `last_seen_at`.
     `text` is looked for in the value and in the device's id, without case as far as ASCII has one.
+    `groups` are names without case of which the alert's group is one, None for all: what a reader may see.
+    `assigned_to` is who works on it, an empty text for nobody.
     `hidden` adds the alerts that came to nothing: those that another took over, and those whose missed
     minimum late data repaired.
     """
@@ -47,4 +49,10 @@ class AlertFilter(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+    assigned_to: str | None = None
+    groups: frozenset[str] | None = None
     hidden: bool = False
+
+
+AlertSort = Literal["-started_at", "started_at", "-last_seen_at", "last_seen_at", "-severity", "severity"]
+"""How a list of alerts is sorted; with the sign the latest, or the most severe, comes first."""

@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from fencepost.model.alert import Action, Alert, State
 from fencepost.model.event import Source
+from fencepost.model.layer import Layer
 from fencepost.model.rule import SecurityGroup
+from fencepost.model.suppression import SuppressionRule
 
 TallyKind = Literal[
     "late",
@@ -25,8 +27,12 @@ TallyKind = Literal[
     "telemetry",
     "gap",
 ]
-Step = Action | Literal["open", "merge", "repair"]
-"""What moves an alert: an action of the table of transitions, or what opens it, joins it to another, undoes it."""
+Step = Action | Literal["open", "merge", "repair", "assign", "comment"]
+"""
+What befalls an alert: an action of the table of transitions, or what opens it, joins it to another, undoes it.
+
+`assign` and `comment` move nothing: the state before and after is the same.
+"""
 ENGINE = "fencepost"
 """The actor of what nobody did by hand."""
 
@@ -131,7 +137,8 @@ class Changes(Struct, kw_only=True):
 
     `alerts` holds each changed alert once, as it is in the end, with the position of the entry that
     changed it last, in the order of these positions; `groups_put` has the position of each edit. Groups are
-    deleted before others are put.
+    deleted before others are put, suppression rules likewise. `layers` holds each layer that was put, as it is in the
+    end, with the position of its last edit.
     """
 
     after: int
@@ -143,5 +150,8 @@ class Changes(Struct, kw_only=True):
     quarantined: list[Quarantined] = []
     groups_put: list[tuple[SecurityGroup, int]] = []
     groups_deleted: list[str] = []
+    layers: list[tuple[Layer, int]] = []
+    suppressions_put: list[SuppressionRule] = []
+    suppressions_deleted: list[str] = []
     audit: list[AuditRecord] = []
     devices: list[DeviceRecord] = []

@@ -6,7 +6,7 @@ Every constructor accepts what the types say; whether the values make sense is a
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
@@ -63,16 +63,50 @@ class ThresholdRule(_Rule, frozen=True, kw_only=True, tag="threshold", tag_field
     max: int
 
 
+class EntryNote(Struct, frozen=True, kw_only=True):
+    """
+    Who put an entry on a list, when and why, and until when it counts.
+
+    An entry with `until` counts for what happened before that moment, by the device's time. `alert_id` is the
+    alert from which the list was mended.
+    """
+
+    entry: str
+    by: str
+    at: datetime
+    reason: str = ""
+    until: datetime | None = None
+    alert_id: str | None = None
+
+
 class AllowlistRule(_Rule, frozen=True, kw_only=True, tag="allowlist", tag_field="family"):
-    """Whatever is not on the list alerts; an empty list allows nothing (S16)."""
+    """
+    Whatever is not on the list alerts; an empty list allows nothing (S16).
+
+    `notes` tell more of some of the entries.
+    """
 
     allow: tuple[str, ...] = ()
+    notes: tuple[EntryNote, ...] = ()
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        return self.allow
 
 
 class DenylistRule(_Rule, frozen=True, kw_only=True, tag="denylist", tag_field="family"):
-    """Whatever is on the list alerts, even if an allow-list has it too (S17)."""
+    """
+    Whatever is on the list alerts, even if an allow-list has it too (S17).
+
+    `notes` tell more of some of the entries.
+    """
 
     deny: tuple[str, ...] = ()
+    notes: tuple[EntryNote, ...] = ()
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        return self.deny
 
 
 Rule = TimeWindowRule | ThresholdRule | AllowlistRule | DenylistRule
@@ -103,8 +137,10 @@ def problems_of(rule: Rule, path: str = "") -> Iterator[Problem]:
             yield from _problems_of_range(rule.min, rule.max, path)
         case AllowlistRule():
             yield from _problems_of_entries(row, rule.allow, f"{path}.allow")
+            yield from _problems_of_notes(rule, path)
         case DenylistRule():
             yield from _problems_of_entries(row, rule.deny, f"{path}.deny")
+            yield from _problems_of_notes(rule, path)
 
 
 def _problems_of_range(low: int, high: int, path: str) -> Iterator[Problem]:
@@ -118,6 +154,14 @@ def _problems_of_entries(row: RuleType, entries: tuple[str, ...], path: str) -> 
     for index, entry in enumerate(entries):
         if reason := _fault_of_entry(row, entry):
             yield Problem(f"{path}[{index}]", reason)
+
+
+def _problems_of_notes(rule: AllowlistRule | DenylistRule, path: str) -> Iterator[Problem]:
+    known = set(rule.entries)
+    for index, note in enumerate(rule.notes):
+        if note.entry not in known:
+            yield Problem(f"{path}.notes[{index}]", f"the list has no entry {note.entry!r}")
+        known.discard(note.entry)
 
 
 def _fault_of_entry(row: RuleType, entry: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 from litestar import MediaType, Request, Response, get
 from msgspec import Struct
 
-from fencepost.web.api.access import requires
+from fencepost.web.api.access import serves
 from fencepost.web.api.documented import problems_of
 from fencepost.web.api.service import Service
 
@@ -51,7 +51,7 @@ async def get_readiness(request: Request[Any, Any, Any]) -> Response[Readiness]:
 
 @get(
     "/metrics",
-    guards=[requires("metrics", "administrator")],
+    guards=[serves("metrics")],
     operation_id="getMetrics",
     summary="Figures for Prometheus.",
     responses=problems_of(401, 403),

@@ -17,7 +17,7 @@ from fencepost.model.errors import DeviceError
 from fencepost.model.event import SecurityMessage
 from fencepost.service.judge import understand
 from fencepost.service.pipeline import Busy, Item
-from fencepost.web.api.access import requires
+from fencepost.web.api.access import serves
 from fencepost.web.api.documented import DeviceId, problems_of
 from fencepost.web.api.problems import Refused
 from fencepost.web.api.service import Service
@@ -88,7 +88,7 @@ class MessagesOperation(Operation):
 @post(
     "/v1/devices/{device_id:str}/messages",
     status_code=202,
-    guards=[requires("ingest", "administrator")],
+    guards=[serves("ingest")],
     operation_class=MessagesOperation,
     operation_id="sendMessages",
     summary="Send security messages of a device.",

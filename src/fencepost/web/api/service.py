@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from fencepost.model.access import Grant, Principal
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
 from fencepost.model.page import AlertFilter, Page
@@ -16,7 +17,7 @@ from fencepost.service.commands import Commands
 from fencepost.service.intake import Intake
 from fencepost.service.pipeline import Pipeline
 
-Role = Literal["administrator", "ingest", "metrics"]
+InstallationToken = Literal["administrator", "ingest", "metrics"]
 
 
 class ControlQueries(Protocol):
@@ -38,19 +39,26 @@ class ControlQueries(Protocol):
 
 
 class Tokens:
-    """The bearer tokens and their roles; only digests are kept, and compared in constant time."""
+    """The bearer tokens of the installation; only digests are kept, and compared in constant time."""
 
-    def __init__(self, tokens: Mapping[Role, str]) -> None:
-        self._digests = {role: _digest(token) for role, token in tokens.items()}
+    def __init__(self, tokens: Mapping[InstallationToken, str]) -> None:
+        self._digests = {name: _digest(token) for name, token in tokens.items()}
 
-    def role_of(self, token: str) -> Role | None:
-        """Return the role of a token, None for one that is not ours."""
+    def principal_of(self, token: str) -> Principal | None:
+        """Return whom a token stands for, None for one that is not ours."""
         digest = _digest(token)
-        found: Role | None = None
-        for role, known in self._digests.items():
+        found: Principal | None = None
+        for name, known in self._digests.items():
             if compare_digest(digest, known):
-                found = role
+                found = _PRINCIPALS[name]
         return found
+
+
+_PRINCIPALS: dict[InstallationToken, Principal] = {
+    "administrator": Principal(actor="token/administrator", grants=(Grant("administrator"),)),
+    "ingest": Principal(actor="token/ingest", machine="ingest"),
+    "metrics": Principal(actor="token/metrics", machine="metrics"),
+}
 
 
 class Limits(Struct, frozen=True, kw_only=True):
