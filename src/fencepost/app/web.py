@@ -50,7 +50,7 @@ class Web(Struct, frozen=True, kw_only=True, eq=False):
             pipeline=self.pipeline,
             commands=self.commands,
             store=self.store,
-            tokens=Tokens(
+            access=Tokens(
                 {"administrator": tokens.admin, "ingest": tokens.ingest, "metrics": tokens.metrics}
             ),
             limits=Limits(
@@ -69,5 +69,5 @@ class Web(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def _is_administrator(service: Service, token: str) -> bool:
-    principal = service.tokens.principal_of(token)
+    principal = service.access.principal_of(token)
     return principal is not None and principal.may("administrator")

@@ -57,7 +57,7 @@ def actor_of(connection: Connection) -> str:
 def _identified(connection: Connection) -> Principal:
     service: Service = connection.app.state.service
     scheme, _blank, token = connection.headers.get("authorization", "").partition(" ")
-    principal = service.tokens.principal_of(token.strip()) if scheme.lower() == SCHEME else None
+    principal = service.access.principal_of(token.strip()) if scheme.lower() == SCHEME else None
     if principal is None:
         service.counters.unauthorized += 1
         reason = "the token is not known" if token else "a bearer token is missing"

@@ -95,7 +95,7 @@ class Service(Struct, frozen=True, kw_only=True, eq=False):
     pipeline: Pipeline
     commands: Commands
     store: ControlQueries
-    tokens: Tokens
+    access: Tokens
     limits: Limits
     intake: Intake
     counters: Counters
