@@ -130,7 +130,9 @@ def test_a_truncated_gzip_file_gives_its_whole_lines_and_a_reason(tmp_path: Path
     assert reasons(path) == [(f"{path}:{len(whole) + 1}", "the gzip data end early: the file is truncated")]
 
 
-@pytest.mark.parametrize("content", [gzip.compress(LINE * 9, mtime=0)[:40], b"\x1f\x8b\x08junk that is not packed"])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(LINE * 9, mtime=0)[:40], b"\x1f\x8b\x08junk that is not packed"]
+)
 def test_damaged_gzip_is_unreadable(tmp_path: Path, content: bytes) -> None:
     ((origin, reason),) = reasons(path := save(tmp_path / "a.json.gz", content))
     assert origin.startswith(str(path))
