@@ -111,6 +111,7 @@ def measure(workload: Workload, rounds: int, say: Callable[[str], None]) -> dict
     snapshot = detector.snapshot()
     save = statistics.median(seconds(detector.snapshot) for _ in range(3))
     build = statistics.median(seconds(lambda: Detector.build(workload.groups, snapshot)) for _ in range(3))
+    del detector  # another one would share its compiled lists
     say("measuring memory (a slow run under tracemalloc) ...")
     median = statistics.median(times["engine"])
     return {

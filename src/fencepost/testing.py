@@ -48,8 +48,16 @@ from fencepost.model.event import (
     Source,
 )
 from fencepost.model.instant import micros
+from fencepost.model.layer import Layer, Layers
 from fencepost.model.outcome import Outcome
-from fencepost.model.rule import AllowlistRule, DenylistRule, Rule, SecurityGroup, TimeWindowRule
+from fencepost.model.rule import (
+    AllowlistRule,
+    DenylistRule,
+    EntryNote,
+    Rule,
+    SecurityGroup,
+    TimeWindowRule,
+)
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 """The day on which everything happens unless a test says otherwise."""
@@ -280,6 +288,32 @@ def denying(rule_type: str, *entries: str, **members: Any) -> DenylistRule:
     return DenylistRule(type=rule_type, deny=entries, **members)
 
 
+def until(when: When, *entries: str) -> tuple[EntryNote, ...]:
+    """
+    Return the notes of entries that count until a moment.
+
+    >>> allowing("ProcessNotAllowed", "sh", notes=until("12:00", "sh")).notes[0].until.isoformat()
+    '2026-03-02T12:00:00+00:00'
+    """
+    return tuple(EntryNote(entry=entry, by="user/test", at=DAY, until=at(when)) for entry in entries)
+
+
+def fleet(*rules: Rule, version: int = 1) -> Layer:
+    """Return what is expected of the whole fleet beyond its groups."""
+    return Layer(rules=rules, version=version)
+
+
+def device_layer(device_id: str, *rules: Rule, version: int = 1) -> Layer:
+    """Return what is expected of a device beyond its group."""
+    return Layer(device_id=device_id, rules=rules, version=version)
+
+
+def layers_of(*layers: Layer) -> Layers:
+    """Return these layers together; without one of the fleet that is empty."""
+    of_fleet = next((one for one in layers if one.device_id is None), Layer())
+    return Layers(of_fleet, {one.device_id: one for one in layers if one.device_id is not None})
+
+
 # where they meet
 
 
@@ -292,9 +326,9 @@ class Bench:
     or as soon after it as time has already come.
     """
 
-    def __init__(self, *groups: SecurityGroup) -> None:
+    def __init__(self, *groups: SecurityGroup, layers: Iterable[Layer] = ()) -> None:
         self.groups = {one.name: one for one in groups}
-        self.detector = Detector(groups)
+        self.detector = Detector(groups, layers_of(*layers))
         self.book = AlertBook()
         self.outcomes: list[Outcome] = []
         self.now = datetime.min.replace(tzinfo=UTC)
@@ -331,6 +365,10 @@ class Bench:
         self.groups[edited.name] = edited
         return self._note(self.detector.replace_group(edited, at(when)))
 
+    def layer(self, edited: Layer, when: When) -> list[Outcome]:
+        """Put edited additions of the fleet or of a device in force (S27)."""
+        return self._note(self.detector.replace_layer(edited, at(when)))
+
     def assign(self, device_id: str, tag: str | None, when: When) -> list[Outcome]:
         """Let the device's twin say which group it belongs to (S25)."""
         return self._note(self.detector.assign(device_id, tag, at(when)))
@@ -341,7 +379,8 @@ class Bench:
 
     def restart(self) -> None:
         """Stop the detector and go on from its snapshot with a new one."""
-        self.detector = Detector.build(self.groups.values(), self.detector.snapshot())
+        snapshot, layers = self.detector.snapshot(), self.detector.layers()
+        self.detector = Detector.build(self.groups.values(), snapshot, layers)
 
     def alerts(self) -> list[Alert]:
         """Return all alerts, those that others have taken over apart."""

@@ -12,6 +12,7 @@ from fencepost.config.durations import PATTERN, parse_duration
     ("text", "length"),
     [
         ("PT5M", timedelta(minutes=5)),
+        ("PT05M", timedelta(minutes=5)),
         ("PT0S", timedelta()),
         ("PT1.5S", timedelta(seconds=1.5)),
         ("PT6H15M", timedelta(hours=6, minutes=15)),

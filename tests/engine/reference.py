@@ -5,7 +5,7 @@ The engine keeps little and decides at once. This module sees every message that
 everything, and asks for the final set of alerts as a function of the data: plain lists, nested loops,
 nothing incremental. 'It says' quotes docs/detection.md above the lines that do what it says.
 
-Times are whole microseconds since 1970. The bound of 4 kB (S26), edits of rules and changes of groups
+Times are whole microseconds since 1970. The bound of 4 kB (S26), edits of ranges and changes of groups
 (S24, S25) are out of scope; so are reports of drops (S18), whose effect depends on when they come.
 """
 
@@ -32,6 +32,7 @@ from fencepost.model.event import (
 )
 from fencepost.model.identity import Operation
 from fencepost.model.instant import HOUR, MINUTE, SECOND, length, micros, moment
+from fencepost.model.layer import NO_LAYERS, Layers
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
@@ -65,15 +66,30 @@ class ReferenceAlert:
     count: int
 
 
+Editions = Sequence[tuple[int, Layers]]
+"""The layers in force from a delivery on, given its number; only the lists of later ones may differ from the first."""
+
+
 def reference_alerts(
-    group: SecurityGroup, messages: Sequence[Delivery], until: datetime | None = None
+    group: SecurityGroup,
+    messages: Sequence[Delivery],
+    until: datetime | None = None,
+    editions: Editions = ((0, NO_LAYERS),),
 ) -> set[ReferenceAlert]:
     """Return every alert that these messages raise when the clock stands at `until` in the end."""
     return {
         alert
         for device_id in {device_id for device_id, _, _ in messages}
-        for alert in _Device(device_id, group, messages, until).alerts()
+        for alert in _Device(device_id, group, messages, until, editions).alerts()
     }
+
+
+def rules_of(group: SecurityGroup, layers: Layers, device_id: str) -> list[Rule]:
+    # It says: 'A device's own range stands in the place of the group's, or beside its rules where it has none.'
+    own = {r.type: r for r in layers.of(device_id).rules if isinstance(r, TimeWindowRule | ThresholdRule)}
+    types = {rule.type for rule in group.rules}
+    rules = [own.get(rule.type, rule) for rule in group.rules]
+    return [*rules, *(rule for rule in own.values() if rule.type not in types)]
 
 
 # ------------------------------------------------------------------ from a message to judged events
@@ -157,12 +173,23 @@ class _Device:
     """All that one device ever said, and all that the gateway saw of it."""
 
     def __init__(
-        self, device_id: str, group: SecurityGroup, messages: Sequence[Delivery], until: datetime | None
+        self,
+        device_id: str,
+        group: SecurityGroup,
+        messages: Sequence[Delivery],
+        until: datetime | None,
+        editions: Editions,
     ) -> None:
         self.device_id = device_id
         self.group = group
+        self.rules = [rule for rule in rules_of(group, editions[0][1], device_id) if rule.enabled]
         mine = [(said, micros(at)) for other, said, at in messages if other == device_id]
         self.messages = without_redelivered((m, at) for m, at in mine if isinstance(m, SecurityMessage))
+        numbers = {id(message): number for number, (_, message, _) in reversed([*enumerate(messages)])}
+        self.layers = [
+            [layers for first, layers in editions if first <= numbers[id(message)]][-1]
+            for message, _ in self.messages
+        ]
         self.operations = [(said, at) for said, at in mine if not isinstance(said, SecurityMessage)]
         self.clock = max([at for _, at in mine] + ([] if until is None else [micros(until)]))
         self.events = self._without_repeats(
@@ -185,16 +212,11 @@ class _Device:
         return kept
 
     def _is_in_a_window(self, judged: Judged) -> bool:
-        return any(
-            points_of(rule, [judged])
-            for rule in self.group.rules
-            if isinstance(rule, TimeWindowRule) and rule.enabled
-        )
+        return any(points_of(rule, [judged]) for rule in self.rules if isinstance(rule, TimeWindowRule))
 
     def alerts(self) -> Iterator[ReferenceAlert]:
-        for rule in self.group.rules:
-            if rule.enabled:
-                yield from self._alerts_of(rule)
+        for rule in self.rules:
+            yield from self._alerts_of(rule)
 
     def _alerts_of(self, rule: Rule) -> Iterator[ReferenceAlert]:
         match rule:
@@ -212,7 +234,11 @@ class _Device:
 
     def _alerts_of_list(self, rule: AllowlistRule | DenylistRule) -> Iterator[ReferenceAlert]:
         # It says: 'One alert per (device, rule, value): the sum, the earliest, the latest occurrence'.
-        offences = [o for o in occurrences_of(rule, self.events) if is_offence(rule, self.group, o)]
+        offences = [
+            offence
+            for offence in occurrences_of(rule, self.events)
+            if self._is_listed(rule, offence) is isinstance(rule, DenylistRule)
+        ]
         for value in {offence.value for offence in offences}:
             same = [offence for offence in offences if offence.value == value]
             yield self._alert(
@@ -222,6 +248,17 @@ class _Device:
                 max(offence.end for offence in same),
                 sum(offence.hits for offence in same),
             )
+
+    def _is_listed(self, rule: AllowlistRule | DenylistRule, occurrence: "Occurrence") -> bool:
+        # It says: 'The list of a device is that of its group with the entries of the fleet and the device's own. An
+        # entry with an end counts for what happened before it, whenever that comes.'
+        layers = self.layers[occurrence.arrival]
+        added = (layer.rule(rule.type) for layer in (layers.fleet, layers.of(self.device_id)))
+        lists = [rule, *(one for one in added if isinstance(one, AllowlistRule | DenylistRule))]
+        entries = [entry for one in lists for entry in entries_at(one, occurrence.at)]
+        if isinstance(rule, AllowlistRule) and rule.row.value_type == "IpCidr":
+            entries += self.group.implicit_addresses()
+        return any(map(occurrence.matches, entries))
 
     def _alert(self, rule: Rule, value: str | None, first: int, last: int, count: int) -> ReferenceAlert:
         return ReferenceAlert(self.device_id, rule.type, value, moment(first), moment(last), count)
@@ -475,13 +512,13 @@ class Occurrence:
     end: int
     hits: int
     matches: Callable[[str], bool]
+    at: int
+    arrival: int
 
 
-def is_offence(rule: AllowlistRule | DenylistRule, group: SecurityGroup, occurrence: Occurrence) -> bool:
-    if isinstance(rule, DenylistRule):
-        return any(map(occurrence.matches, rule.deny))
-    implicit = group.implicit_addresses() if rule.row.value_type == "IpCidr" else ()
-    return not any(map(occurrence.matches, (*rule.allow, *implicit)))
+def entries_at(rule: AllowlistRule | DenylistRule, at: int) -> Iterator[str]:
+    ends = {note.entry: micros(note.until) for note in rule.notes if note.until is not None}
+    return (entry for entry in rule.entries if entry not in ends or at < ends[entry])
 
 
 def occurrences_of(rule: AllowlistRule | DenylistRule, events: Sequence[Judged]) -> Iterator[Occurrence]:
@@ -517,6 +554,8 @@ def occurrence_of_connection(judged: Judged, connection: Connection, remote: int
         format_address(remote),
         *extent_of(judged, connection),
         matches=lambda entry: parse_entry(entry).covers(remote, port, protocol),
+        at=judged.at,
+        arrival=judged.arrival,
     )
 
 
@@ -529,7 +568,15 @@ def occurrence_of_sign_in(judged: Judged, sign_in: SignIn, events: Iterable[Judg
         or name_by_uid(judged, uid, events)
     )
     value = shown(name) if name else uid or "(unknown)"
-    return Occurrence(value, judged.at, judged.at, 1, lambda entry: means_user(entry, name, uid))
+    return Occurrence(
+        value,
+        judged.at,
+        judged.at,
+        1,
+        lambda entry: means_user(entry, name, uid),
+        judged.at,
+        judged.arrival,
+    )
 
 
 def name_by_process(judged: Judged, sign_in: SignIn, events: Iterable[Judged]) -> str | None:
@@ -589,6 +636,8 @@ def occurrence_of_process(judged: Judged, process: Process) -> Occurrence:
         without_device(path.lower()) if "\\" in path else path,
         *extent_of(judged, process),
         matches=lambda entry: means_process(entry, path, text(digest)),
+        at=judged.at,
+        arrival=judged.arrival,
     )
 
 

@@ -9,6 +9,7 @@ every event of a legitimate stream satisfies `t <= r` and `r - t <= D` (S06), al
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -37,9 +38,11 @@ from fencepost.model.event import (
 )
 from fencepost.model.identity import Operation
 from fencepost.model.instant import HOUR, SECOND, length, micros, moment
+from fencepost.model.layer import NO_LAYERS, Layer, Layers
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
+    EntryNote,
     Rule,
     SecurityGroup,
     ThresholdRule,
@@ -158,6 +161,65 @@ def groups(*, minimums: bool) -> st.SearchStrategy[SecurityGroup]:
         ),
         st.tuples(*parts),
         implicit,
+    )
+
+
+LISTS: tuple[tuple[str, str, Sequence[str]], ...] = (
+    ("ConnectionToIpNotAllowed", "ConnectionToIpDenied", ADDRESS_ENTRIES),
+    ("ConnectionFromIpNotAllowed", "ConnectionFromIpDenied", ADDRESS_ENTRIES[:2]),
+    ("LocalUserNotAllowed", "LocalUserDenied", USER_ENTRIES),
+    ("ProcessNotAllowed", "ProcessDenied", PROCESS_ENTRIES),
+)
+RANGES = ("ActiveConnectionsNotInAllowedRange", "TwinUpdatesNotInAllowedRange")
+
+
+def _noted(rule: Rule, random: Random) -> Rule:
+    """Return a list of which some entries count for a time only: until some moment of the stream."""
+    if not isinstance(rule, AllowlistRule | DenylistRule):
+        return rule
+    ends = (0, 1, 30, 60, 300, 1000)
+    notes = tuple(
+        EntryNote(
+            entry=entry,
+            by="user/test",
+            at=BASE,
+            until=BASE + timedelta(seconds=random.choice(ends)) if random.random() < 0.8 else None,
+        )
+        for entry in dict.fromkeys(rule.entries)
+        if random.random() < 0.5
+    )
+    return replace(rule, notes=notes)
+
+
+def with_notes(group: SecurityGroup, random: Random) -> SecurityGroup:
+    """Return the group with notes of some entries."""
+    return replace(group, rules=tuple(_noted(rule, random) for rule in group.rules))
+
+
+def layers(*, minimums: bool, ranges: bool = True) -> st.SearchStrategy[Layers]:
+    """Return what is expected of the fleet and of the devices `d1` and `rtos` beyond their group."""
+    lists = st.tuples(*(_list_rules(*one) for one in LISTS)).map(lambda parts: sum(parts, ()))
+    own_ranges = st.tuples(*(_range_rules(name, minimums=minimums) for name in RANGES))
+
+    def build(
+        of_fleet: tuple[Rule, ...],
+        of_devices: Sequence[tuple[Rule, ...]],
+        of_ranges: Sequence[tuple[Rule, ...]],
+        which: int,
+        random: Random,
+    ) -> Layers:
+        devices = {}
+        for bit, device_id in enumerate(("d1", "rtos")):
+            rules = (*of_devices[bit], *of_ranges[bit][: random.randint(0, 2) if ranges else 0])
+            if which >> bit & 1 and rules:
+                noted = tuple(_noted(rule, random) for rule in rules if random.random() < 0.7)
+                devices[device_id] = Layer(device_id=device_id, rules=noted, version=1)
+        noted = tuple(_noted(rule, random) for rule in of_fleet if random.random() < 0.5)
+        return Layers(Layer(rules=noted, version=1), devices)
+
+    pair, numbers = st.tuples(lists, lists), st.integers(0, 3)
+    return st.builds(
+        build, lists, pair, st.tuples(own_ranges, own_ranges), numbers, st.randoms(use_true_random=False)
     )
 
 
@@ -384,11 +446,12 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Stream:
-    """A group, what its devices sent and were asked, and where the clock stands in the end."""
+    """A group, what its devices sent and were asked, where the clock stands in the end, and what else is expected."""
 
     group: SecurityGroup
     deliveries: tuple[Delivery, ...]
     until: datetime
+    layers: Layers = NO_LAYERS
 
 
 @dataclass(frozen=True)
@@ -479,18 +542,22 @@ def streams(
     skewed: bool = True,
     stale: bool = False,
     few_processes: bool = False,
+    layered: bool = False,
 ) -> Stream:
     """
     Return streams that arrive in order, or with `delays` late within the legitimate delay.
 
     `repeats`: messages come again, events come again in other messages. `skewed`: some clocks are wrong.
-    `stale`: events beyond the legitimate delay, each alone in its window, and beyond the horizon.
+    `stale`: events beyond the legitimate delay, each alone in its window, and beyond the horizon. `layered`: more is
+    expected of the fleet and of some devices, and some entries of lists have an end.
     """
     story = draw(stories(minimums=minimums, delays=delays, few_processes=few_processes))
     wait = draw(st.sampled_from((0, 0, SECOND, story.unit, 2 * story.unit)))
     parcels = packed(story, draw(SIZES), wait)
     slack = draw(st.sampled_from((0, 0, 1, 60, 1800)))
     group = with_delay(story.group, delay_of(parcels) + timedelta(seconds=slack))
+    more = draw(layers(minimums=minimums)) if layered else NO_LAYERS
+    group = with_notes(group, story.random) if layered else group
     deliveries = sent(parcels, story.random.shuffle)
     if skewed:
         deliveries = [_with_wrong_clock(delivery, story.random) for delivery in deliveries]
@@ -502,7 +569,7 @@ def streams(
         deliveries = redelivered(deliveries, story.random)
     said = with_operations(deliveries, story.unit, story.random)
     later = draw(st.sampled_from((0, 1, story.unit // SECOND, 3600, 200_000)))
-    return Stream(group, tuple(said), said[-1][2] + timedelta(seconds=later))
+    return Stream(group, tuple(said), said[-1][2] + timedelta(seconds=later), more)
 
 
 def _with_repeated_events(group: SecurityGroup, deliveries: Sequence[Sent], random: Random) -> list[Sent]:
@@ -605,18 +672,28 @@ def simplest(stream: Stream, fails: Callable[[Stream], bool]) -> Stream:
 
 
 def _simpler(stream: Stream) -> Iterator[Stream]:
-    """Yield the stream without one of its rules, messages, events or payloads."""
+    """Yield the stream without one of its rules, layers, messages, events or payloads."""
     group, deliveries = stream.group, stream.deliveries
     for rules in _without_one(group.rules):
-        yield Stream(replace(group, rules=rules), deliveries, stream.until)
+        yield replaced(stream, group=replace(group, rules=rules))
+    for layers in _simpler_layers(stream.layers):
+        yield replaced(stream, layers=layers)
     for fewer in _without_one(deliveries):
-        yield Stream(group, fewer, stream.until)
+        yield replaced(stream, deliveries=fewer)
     for number, (device_id, message, received_at) in enumerate(deliveries):
         if not isinstance(message, SecurityMessage):
             continue
         for events in _simpler_events(message.events):
             delivery: Sent = (device_id, replace(message, events=list(events)), received_at)
-            yield Stream(group, (*deliveries[:number], delivery, *deliveries[number + 1 :]), stream.until)
+            yield replaced(stream, deliveries=(*deliveries[:number], delivery, *deliveries[number + 1 :]))
+
+
+def _simpler_layers(layers: Layers) -> Iterator[Layers]:
+    for rules in _without_one(layers.fleet.rules):
+        yield replace(layers, fleet=replace(layers.fleet, rules=rules))
+    for device_id, layer in layers.devices.items():
+        for rules in _without_one(layer.rules):
+            yield replace(layers, devices={**layers.devices, device_id: replace(layer, rules=rules)})
 
 
 def _simpler_events(events: Sequence[Any]) -> Iterator[tuple[Any, ...]]:

@@ -176,3 +176,32 @@ def test_S22_the_allowing_entry_is_no_wider_than_the_list_is_for_the_address() -
     call = Connection(direction="Out", remote=parse_address("203.0.113.7"), remote_port="22", protocol="tcp")
     assert AddressList(("203.0.113.7:443/tcp",)).allowing(call) == "203.0.113.7:22"
     assert AddressList(("203.0.113.8:443/tcp",)).allowing(call) == "203.0.113.7"
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            (
+                "10.0.0.5/8",
+                "10.0.0.1",
+                "10.0.0.0-10.0.0.9",
+                "10.0.0.1:443/tcp",
+                "10.0.0.0/30:22",
+                "::/0",
+                "0.0.0.0/0",
+                "2001:db8::/32",
+                "2001:db8::1-2001:db8::5",
+            )
+        ),
+        max_size=9,
+    ),
+    st.sampled_from(("10.0.0.1", "10.0.0.9", "192.0.2.1", "2001:db8::1", "::ffff:10.0.0.1", "::1")),
+    st.sampled_from((443, 22, None)),
+)
+def test_S17_the_entry_that_matches_is_the_first_that_holds(
+    entries: list[str], address: str, port: int | None
+) -> None:
+    """However many there are, without asking each of them."""
+    call = to(address, port, "tcp")
+    first = next((entry for entry in entries if AddressList((entry,)).holds(call)), None)
+    assert AddressList(entries).matching(call) == first

@@ -7,7 +7,17 @@ from itertools import permutations
 import pytest
 
 from fencepost.engine.book import AlertBook
-from fencepost.engine.lifecycle import EVIDENCE, JOINED, REPAIRED, act, alert_id, apply, clear, recover
+from fencepost.engine.lifecycle import (
+    EVIDENCE,
+    JOINED,
+    REPAIRED,
+    act,
+    alert_id,
+    apply,
+    clear,
+    recover,
+    suppressed,
+)
 from fencepost.engine.rejudge import SUBJECTS, judge_again
 from fencepost.model.alert import Alert, Evidence
 from fencepost.model.errors import OperatorError
@@ -307,3 +317,27 @@ def test_apply_is_pure() -> None:
     assert history == before
     assert changed[0] != before[0]
     assert changed[0].last_seen_at - before[0].last_seen_at == timedelta(minutes=1)
+
+
+def test_S29_an_alert_that_a_rule_suppresses_is_known_from_the_beginning() -> None:
+    """Recurrences join it silently, a person can take it up, and an edit that allows the value resolves it."""
+    (opened,) = apply([], finding("10:00", LIST))
+    known = suppressed(opened, "maintenance")
+    assert (known.state, known.ended_by, known.reason) == (
+        "Dismissed",
+        "suppress",
+        "suppressed by the rule maintenance",
+    )
+    assert known.ended_at is None
+    (again,) = apply([known], finding("10:05", LIST))
+    assert (again.alert_id, again.state, again.count) == (known.alert_id, "Dismissed", 6)
+    assert act(again, "activate").state == "Active"
+    edited = judge_again(again, group(allowing(LIST.type, "203.0.113.1")), at("10:06"))
+    assert edited is not None
+    assert edited.state == "Resolved"
+
+
+def test_S29_only_an_alert_that_is_active_can_be_suppressed() -> None:
+    (opened,) = apply([], finding("10:00", LIST))
+    with pytest.raises(KeyError):
+        suppressed(act(opened, "start"), "maintenance")

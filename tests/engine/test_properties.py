@@ -19,13 +19,14 @@ from random import Random
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.engine.reference import Delivery, ReferenceAlert, reference_alerts
+from tests.engine.reference import Delivery, ReferenceAlert, reference_alerts, rules_of
 from tests.engine.strategies import (
     SIZES,
     Parcel,
     Story,
     Stream,
     delay_of,
+    layers,
     packed,
     redelivered,
     sent,
@@ -40,8 +41,9 @@ from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.event import SecurityMessage
 from fencepost.model.instant import SECOND, moment
+from fencepost.model.layer import NO_LAYERS, Layers
 from fencepost.model.outcome import Cleared, Finding, Outcome, Possible, Recovered
-from fencepost.model.rule import SecurityGroup, TimeWindowRule
+from fencepost.model.rule import Rule, SecurityGroup, TimeWindowRule
 
 EXAMPLES = int(os.environ.get("FENCEPOST_EXAMPLES", "200"))
 REPAIRED = "late data repaired the minimum"
@@ -87,9 +89,10 @@ def outcomes_of(
     deliveries: Iterable[Delivery],
     until: datetime,
     cut: Callable[[int], bool] = lambda number: False,
+    layers: Layers = NO_LAYERS,
 ) -> list[list[Outcome]]:
     """Return what the engine concludes from each message and in the end; at a cut it starts anew."""
-    detector = Detector.build((group,))
+    detector = Detector.build((group,), layers=layers)
     steps: list[list[Outcome]] = []
     for number, delivery in enumerate(deliveries):
         if cut(number):
@@ -102,27 +105,41 @@ def outcomes_of(
 
 
 def engine_alerts(
-    group: SecurityGroup, deliveries: Iterable[Delivery], until: datetime
+    group: SecurityGroup,
+    deliveries: Iterable[Delivery],
+    until: datetime,
+    layers: Layers = NO_LAYERS,
 ) -> set[ReferenceAlert]:
-    return alerts_of(outcome for step in outcomes_of(group, deliveries, until) for outcome in step)
+    steps = outcomes_of(group, deliveries, until, layers=layers)
+    return alerts_of(outcome for step in steps for outcome in step)
+
+
+def both(stream: Stream) -> tuple[set[ReferenceAlert], set[ReferenceAlert]]:
+    """Return the alerts of the engine, and those of the reference."""
+    rules = tuple(
+        rule
+        for device_id in {"", *stream.layers.devices}
+        for rule in rules_of(stream.group, stream.layers, device_id)
+    )
+    found = engine_alerts(stream.group, stream.deliveries, stream.until, stream.layers)
+    expected = reference_alerts(stream.group, stream.deliveries, stream.until, ((0, stream.layers),))
+    return extents(rules, found), extents(rules, expected)
 
 
 def differs(stream: Stream) -> bool:
-    expected = reference_alerts(stream.group, stream.deliveries, stream.until)
-    found = engine_alerts(stream.group, stream.deliveries, stream.until)
-    return extents(stream.group, found) != extents(stream.group, expected)
+    found, expected = both(stream)
+    return found != expected
 
 
 def assert_equals_reference(stream: Stream) -> None:
     if differs(stream):
         stream = simplest(stream, differs)
         note(f"simplest: {stream}")
-    expected = reference_alerts(stream.group, stream.deliveries, stream.until)
-    found = engine_alerts(stream.group, stream.deliveries, stream.until)
-    assert extents(stream.group, found) == extents(stream.group, expected)
+    found, expected = both(stream)
+    assert found == expected
 
 
-def extents(group: SecurityGroup, alerts: set[ReferenceAlert]) -> set[ReferenceAlert]:
+def extents(rules: Iterable[Rule], alerts: set[ReferenceAlert]) -> set[ReferenceAlert]:
     """
     Return the alerts, those of a rule that needs order put together from the first to the last moment.
 
@@ -132,9 +149,7 @@ def extents(group: SecurityGroup, alerts: set[ReferenceAlert]) -> set[ReferenceA
     its alerts only the number may differ, where something came at the very instant of a missed minimum.
     """
     ordered = {
-        rule.type: rule.row.subject
-        for rule in group.rules
-        if isinstance(rule, TimeWindowRule) and rule.needs_order
+        rule.type: rule.row.subject for rule in rules if isinstance(rule, TimeWindowRule) and rule.needs_order
     }
     together: dict[tuple[str, str, datetime | None], list[ReferenceAlert]] = {}
     for alert in alerts:
@@ -215,6 +230,70 @@ def is_part_of(alert: ReferenceAlert, other: ReferenceAlert) -> bool:
     )
 
 
+@thorough
+@given(streams(minimums=True, delays=True, layered=True))
+def test_S27_alerts_by_all_layers_are_those_of_the_reference(stream: Stream) -> None:
+    """Entries of the group, the fleet and the device, some of which have an end (S28), and ranges of a device's own."""
+    assert_equals_reference(stream)
+
+
+def offences_of(outcomes: Iterable[Outcome]) -> set[ReferenceAlert]:
+    """Return what the lists found, as one alert for each value whatever has become of it since."""
+    found: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in outcomes:
+        if isinstance(one, Finding) and one.value is not None:
+            found.setdefault((one.device_id, one.rule.type, one.value), []).append(one)
+    return {
+        ReferenceAlert(
+            *key, min(f.first_at for f in all_), max(f.last_at for f in all_), sum(f.count for f in all_)
+        )
+        for key, all_ in found.items()
+    }
+
+
+@thorough
+@given(
+    streams(minimums=False, delays=True, layered=True),
+    st.lists(layers(minimums=False, ranges=False), min_size=1, max_size=3),
+    st.lists(st.integers(0, 40), min_size=3, max_size=3),
+    st.sets(st.integers(0, 40), max_size=6),
+)
+def test_S24_lists_that_are_edited_are_judged_by_as_they_are_when_a_message_comes(
+    stream: Stream, edits: list[Layers], places: list[int], cuts: set[int]
+) -> None:
+    """Edits of the fleet and of devices between any two messages, and restarts anywhere."""
+    first = lists_only(stream.layers)
+    editions = [(0, first), *zip(sorted(places), map(lists_only, edits), strict=False)]
+    detector = Detector.build((stream.group,), layers=first)
+    outcomes: list[Outcome] = []
+    for number, delivery in enumerate(stream.deliveries):
+        for place, edition in editions[1:]:
+            if place == number:
+                put_layers(detector, edition, delivery[2])
+        if number in cuts:
+            detector = Detector.build(None, detector.snapshot())
+        outcomes += outcomes_at(detector, delivery)
+    expected = reference_alerts(stream.group, stream.deliveries, stream.until, editions)
+    assert offences_of(outcomes) == {alert for alert in expected if alert.value is not None}
+
+
+def lists_only(layers: Layers) -> Layers:
+    devices = {
+        device_id: structs.replace(
+            layer, rules=tuple(r for r in layer.rules if not isinstance(r, TimeWindowRule))
+        )
+        for device_id, layer in layers.devices.items()
+    }
+    return structs.replace(layers, devices=devices)
+
+
+def put_layers(detector: Detector, layers: Layers, at: datetime) -> None:
+    """Put layers in force one by one, and take away those that are not among them."""
+    detector.replace_layer(layers.fleet, at)
+    for device_id in {*detector.layers().devices, *layers.devices}:
+        detector.replace_layer(layers.of(device_id), at)
+
+
 # ------------------------------------------------------------------------------------ like itself
 
 
@@ -236,7 +315,7 @@ def test_S02_order_does_not_matter(story: Story, sizes: list[int]) -> None:
     group = with_delay(story.group, max(delay_of(one), delay_of(other)))
     until = moment(one[-1].received_at) + timedelta(days=3)
     found, shuffled_found = engine_alerts(group, sent(one), until), engine_alerts(group, sent(other), until)
-    assert extents(group, found) == extents(group, shuffled_found)
+    assert extents(group.rules, found) == extents(group.rules, shuffled_found)
 
 
 @thorough
@@ -246,7 +325,7 @@ def test_S02_batches_do_not_matter(story: Story, sizes: list[int], others: list[
     group = with_delay(story.group, max(delay_of(one), delay_of(other)))
     until = moment(one[-1].received_at) + timedelta(days=3)
     found, batched = engine_alerts(group, sent(one), until), engine_alerts(group, sent(other), until)
-    assert extents(group, found) == extents(group, batched)
+    assert extents(group.rules, found) == extents(group.rules, batched)
 
 
 @thorough
@@ -259,10 +338,14 @@ def test_S09_redelivery_does_not_matter(stream: Stream, random: Random) -> None:
 
 
 @thorough
-@given(streams(minimums=True, delays=True, stale=True), st.sets(st.integers(0, 40), max_size=12))
+@given(
+    streams(minimums=True, delays=True, stale=True) | streams(minimums=True, delays=True, layered=True),
+    st.sets(st.integers(0, 40), max_size=12),
+)
 def test_S02_a_restart_changes_no_outcome(stream: Stream, cuts: set[int]) -> None:
-    through = outcomes_of(stream.group, stream.deliveries, stream.until)
-    assert outcomes_of(stream.group, stream.deliveries, stream.until, cuts.__contains__) == through
+    said = stream.group, stream.deliveries, stream.until
+    through = outcomes_of(*said, layers=stream.layers)
+    assert outcomes_of(*said, cuts.__contains__, stream.layers) == through
 
 
 def fleet(stream: Stream) -> Stream:

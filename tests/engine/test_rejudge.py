@@ -9,6 +9,7 @@ import pytest
 from fencepost.engine import rejudge
 from fencepost.engine.rejudge import GROUPS, judge_again
 from fencepost.model.alert import Alert
+from fencepost.model.layer import NO_LAYERS
 from fencepost.model.rule import DenylistRule, SecurityGroup
 from fencepost.testing import Bench, allowing, at, connection, group, login, process
 
@@ -73,7 +74,7 @@ def test_S24_one_group_has_a_list_for_each_of_its_rules() -> None:
 
 
 def compiled(groups: Iterable[SecurityGroup]) -> list[weakref.ref[object]]:
-    return [weakref.ref(rejudge._lists_of(one)) for one in groups]
+    return [weakref.ref(rejudge._lists_of(one, NO_LAYERS.fleet)) for one in groups]
 
 
 def test_S24_the_list_of_an_edited_group_is_not_kept() -> None:

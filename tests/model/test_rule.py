@@ -1,6 +1,7 @@
 """What is wrong with a rule or a group, all of it, each with its place."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,8 +10,13 @@ from fencepost.model.catalog import CATALOG
 from fencepost.model.rule import (
     FAMILIES,
     HASHES,
+    LONGEST_ENTRY,
+    LONGEST_REASON,
+    MAXIMUM_ENTRIES,
+    MAXIMUM_WILDCARDS,
     AllowlistRule,
     DenylistRule,
+    EntryNote,
     Members,
     Rule,
     SecurityGroup,
@@ -186,3 +192,107 @@ def test_only_a_maximum_of_certain_numbers_needs_no_order(low: int, alert_on: st
         TimeWindowRule,
     )
     assert rule.needs_order is needs
+
+
+# --------------------------------------------------------------------------------- notes, bounds, bad input
+
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def noted(*notes: EntryNote, entries: tuple[str, ...] = ("bob", "ann")) -> AllowlistRule:
+    return AllowlistRule(type="LocalUserNotAllowed", allow=entries, notes=notes)
+
+
+def note(entry: str = "ann", **members: Any) -> EntryNote:
+    said: dict[str, Any] = {"entry": entry, "by": "user/anna", "at": AT} | members
+    return EntryNote(**said)
+
+
+def test_S28_what_is_wrong_with_a_note_is_told_at_its_entry() -> None:
+    """In an allow-list and in its mirror."""
+    wrong = note(
+        by="a\u202eb",
+        reason="x" * (LONGEST_REASON + 1),
+        alert_id="\0",
+        at=datetime(2026, 3, 2),
+        until=datetime(2026, 3, 2),
+    )
+    names = ["reason", "by", "alert_id", "at", "until"]
+    assert [path for path, _ in told(noted(wrong))] == [f"rule.allow[1].{name}" for name in names]
+    mirror = DenylistRule(type="LocalUserDenied", deny=("ann",), notes=(wrong,))
+    assert [path for path, _ in told(mirror)] == [f"rule.deny[0].{name}" for name in names]
+    assert told(noted(note(reason="first line\nsecond line", until=AT))) == []
+
+
+def test_S28_an_entry_of_the_list_has_one_note() -> None:
+    assert told(noted(note(), note(), note("eve"))) == [
+        ("rule.allow[1]", "two notes of the entry 'ann': keep one of them"),
+        ("rule.notes[2]", "the list has no entry 'eve'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("fe80::1%eth0", "leave the zone behind % out"),
+        ("fe80::1%eth0/64", "leave the zone behind % out"),
+        ("[fe80::1%1]:443", "leave the zone behind % out"),
+        ("10.0.0.1\0", "U+0000"),
+        ("\u202e10.0.0.1", "U+202E"),
+        ("1" * (LONGEST_ENTRY + 1), "at most 4096 characters"),
+    ],
+    ids=["zone", "zone of a block", "zone with a port", "NUL", "bidi", "long"],
+)
+def test_S15_an_address_that_could_mislead_is_told(entry: str, reason: str) -> None:
+    ((path, said),) = told(AllowlistRule(type="ConnectionToIpNotAllowed", allow=(entry,)))
+    assert (path, reason in said) == ("rule.allow[0]", True)
+
+
+def test_S15_blocks_may_overlap_and_have_host_bits() -> None:
+    """They mean what a person means."""
+    entries = ("10.0.0.5/8", "10.0.0.0/24", "10.0.0.0/8", "10.0.0.1", "2001:db8::1/32")
+    assert told(AllowlistRule(type="ConnectionToIpNotAllowed", allow=entries)) == []
+
+
+@pytest.mark.parametrize("rule_type", ["LocalUserNotAllowed", "ProcessNotAllowed"])
+@pytest.mark.parametrize(
+    "entry", ["a\0", "\u2066bob\u2069", "a\nb", "\u200fx"], ids=["NUL", "isolate", "line", "mark"]
+)
+def test_a_name_that_could_mislead_is_told(rule_type: str, entry: str) -> None:
+    assert [path for path, _ in told(AllowlistRule(type=rule_type, allow=("ok", entry)))] == ["rule.allow[1]"]
+
+
+def test_a_list_has_at_most_100_000_entries() -> None:
+    """And not too many wildcards among them."""
+    entries = tuple(map(str, range(MAXIMUM_ENTRIES + 1)))
+    whole = AllowlistRule(type="ProcessNotAllowed", allow=entries[:-1])
+    assert told(whole) == []
+    assert told(AllowlistRule(type="ProcessNotAllowed", allow=entries)) == [
+        ("rule.allow", "a list has at most 100000 entries, not 100001")
+    ]
+    wild = tuple(f"{n}*" for n in range(MAXIMUM_WILDCARDS + 1))
+    assert told(AllowlistRule(type="ProcessNotAllowed", allow=wild)) == [
+        ("rule.allow", "a list has at most 5000 entries with * or ?, not 5001")
+    ]
+
+
+@pytest.mark.parametrize("bound", [2**31, 2**40])
+def test_a_bound_fits_into_every_clients_integers(bound: int) -> None:
+    assert told(in_range(high=2**31 - 1)) == []
+    assert told(in_range(high=bound)) == [("rule.max", "max is at most 2147483647 (2^31 - 1)")]
+    gauge = ThresholdRule(type="LocalUsersNotInAllowedRange", min=bound, max=bound)
+    assert [path for path, _ in told(gauge)] == ["rule.min", "rule.max"]
+
+
+def test_texts_of_a_group_that_could_mislead_are_told() -> None:
+    """Its name, which is a key in a file and a field elsewhere, its words, and its members."""
+    group = SecurityGroup(
+        name="cam\u202eeras",
+        description="a\0",
+        members=Members(ids=("ok", "a\u2068"), globs=("\u200e*",)),
+        rules=(AllowlistRule(type="ProcessNotAllowed", allow=("sh",), description="\u202a"),),
+    )
+    paths = ["description", "members.ids[1]", "members.globs[0]", "rules[0].description"]
+    assert [p.path for p in problems_of_group(group)] == ["name", *(f".{path}" for path in paths)]
+    assert [p.path for p in problems_of_group(group, "g")] == ["g", *(f"g.{path}" for path in paths)]
+    assert list(problems_of_group(SecurityGroup(name="a", description="two\nlines"))) == []

@@ -1,12 +1,13 @@
 """What is lawful in a groups file but may not be what its owner meant."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import translate
 from itertools import combinations
 
 from fencepost.model.address import AddressEntry, parse_entry
 from fencepost.model.errors import Problem
+from fencepost.model.layer import Layer
 from fencepost.model.rule import AllowlistRule, DenylistRule, Rule, SecurityGroup, TimeWindowRule
 
 MOST_COMPARISONS = 1_000_000
@@ -29,6 +30,31 @@ def advice_on(groups: Sequence[SecurityGroup], paths: Mapping[str, str]) -> Iter
     yield from _on_globs(groups, paths)
 
 
+def advice_on_layers(
+    layers: Iterable[tuple[str, Layer]], groups: Sequence[SecurityGroup]
+) -> Iterator[Problem]:
+    """Yield the warnings on layers, given each behind its path."""
+    of_groups = {rule.type for group in groups for rule in group.rules if rule.enabled}
+    for path, layer in layers:
+        for index, rule in enumerate(layer.rules):
+            place = f"{path}.rules[{index}]"
+            if isinstance(rule, AllowlistRule | DenylistRule):
+                yield from _on_entries(rule, place)
+                yield from _on_additions(rule, place, of_groups)
+            else:
+                yield from _on_rule(rule, place)
+
+
+def _on_additions(
+    rule: AllowlistRule | DenylistRule, path: str, of_groups: Container[str]
+) -> Iterator[Problem]:
+    if rule.type not in of_groups:
+        yield Problem(f"{path}.type", f"no group judges by {rule.type}: entries that are added mean nothing")
+    if not rule.enabled or rule.severity is not None or rule.description is not None:
+        reason = "enabled, severity and description are those of the group's rule: here they say nothing"
+        yield Problem(path, reason)
+
+
 def _on_rule(rule: Rule, path: str) -> Iterator[Problem]:
     if not rule.row.sources:
         yield Problem(f"{path}.type", f"{rule.type} is never measurable: nobody can feed it (S18)")
@@ -36,10 +62,8 @@ def _on_rule(rule: Rule, path: str) -> Iterator[Problem]:
         case AllowlistRule() if rule.enabled and not rule.allow:
             reason = "nothing is allowed, so that everything alerts: add entries, or set enabled: false (S16)"
             yield Problem(f"{path}.allow", reason)
-        case AllowlistRule():
-            yield from _on_entries(rule, rule.allow, f"{path}.allow")
-        case DenylistRule():
-            yield from _on_entries(rule, rule.deny, f"{path}.deny")
+        case AllowlistRule() | DenylistRule():
+            yield from _on_entries(rule, path)
         case TimeWindowRule():
             yield from _on_range(rule, path)
 
@@ -52,7 +76,10 @@ def _on_range(rule: TimeWindowRule, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.count", f"count is read by {_SIGN_INS} only: it changes nothing here")
 
 
-def _on_entries(rule: Rule, entries: Sequence[str], path: str) -> Iterator[Problem]:
+def _on_entries(rule: AllowlistRule | DenylistRule, path: str) -> Iterator[Problem]:
+    path = f"{path}.{'allow' if isinstance(rule, AllowlistRule) else 'deny'}"
+    entries = rule.entries
+    ending = {note.entry for note in rule.notes if note.until is not None}
     if rule.row.value_type == "IpCidr":
         parsed = [parse_entry(entry) for entry in entries]
         covered = covered_addresses(parsed)
@@ -65,7 +92,10 @@ def _on_entries(rule: Rule, entries: Sequence[str], path: str) -> Iterator[Probl
         if sum(map(_is_wild, entries)) * len(entries) > MOST_COMPARISONS:
             yield Problem(path, "too many entries to look for those that a wildcard covers")
     for index, other in covered.items():
-        yield Problem(f"{path}[{index}]", f"{entries[index]!r} adds nothing: {entries[other]!r} covers it")
+        if entries[other] not in ending:
+            yield Problem(
+                f"{path}[{index}]", f"{entries[index]!r} adds nothing: {entries[other]!r} covers it"
+            )
 
 
 def covered_addresses(entries: Sequence[AddressEntry]) -> dict[int, int]:

@@ -8,8 +8,13 @@ import msgspec
 
 from fencepost.config.place import Place
 from fencepost.model.catalog import CATALOG, Severity
+from fencepost.model.instant import EPOCH
 from fencepost.model.rule import (
     FAMILIES,
+    MAXIMUM_BOUND,
+    AllowlistRule,
+    DenylistRule,
+    EntryNote,
     ImplicitEntry,
     Members,
     Rule,
@@ -21,13 +26,20 @@ from fencepost.model.rule import (
 GROUP_KEYS = ("description", "members", "allowed_lateness", "implicit_entries", "rules")
 MEMBER_KEYS = ("ids", "globs")
 LONGEST_GLOB = 256
+LISTS = ("allow", "deny")
 RULE_FIELDS = {family: msgspec.structs.fields(rule) for family, rule in FAMILIES.items()}
-RULE_KEYS = {family: tuple(field.name for field in fields) for family, fields in RULE_FIELDS.items()}
+RULE_KEYS = {
+    family: tuple(field.name for field in fields if field.name != "notes")
+    for family, fields in RULE_FIELDS.items()
+}
 REQUIRED_RULE_KEYS = {
-    family: tuple(field.name for field in fields if field.required or field.name in ("allow", "deny"))
+    family: tuple(field.name for field in fields if field.required or field.name in LISTS)
     for family, fields in RULE_FIELDS.items()
 }
 """What a file must say; a list rule without its list would be a slip, not an empty list."""
+ENTRY_KEYS = tuple(field.name for field in msgspec.structs.fields(EntryNote))
+UNSAID = EPOCH
+"""When an entry was put on a list, where the file does not say: `by` is then empty, and who applies it is meant."""
 _ALL_RULE_KEYS = tuple(dict.fromkeys(key for keys in RULE_KEYS.values() for key in keys))
 _COUNTS = next(field.type for field in RULE_FIELDS["timeWindow"] if field.name == "count")
 _ALERT_ON = next(field.type for field in RULE_FIELDS["timeWindow"] if field.name == "alert_on")
@@ -102,18 +114,21 @@ def _implicit_entries(place: Place) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(read))
 
 
-def _rules(place: Place) -> tuple[Rule, ...]:
+def read_rules(place: Place, *, lists_only: bool = False) -> tuple[Rule, ...]:
+    """Return the rules of a group or, with or without ranges, of a layer."""
     rules: list[Rule] = []
     seen: set[str] = set()
     for item in place.items():
         name = item.value.get("type") if isinstance(item.value, dict) else None
         if isinstance(name, str) and name in CATALOG:
             if name in seen:
-                item.fault(f"{name} stands twice in this group: keep one of them")
+                item.fault(f"{name} stands twice here: keep one of them")
             seen.add(name)
         rule = read_rule(item)
         if rule is not None:
             rules.append(rule)
+            if lists_only and not isinstance(rule, AllowlistRule | DenylistRule):
+                item.fault(f"{name} has no list: a range is set for a group or a device")
     return tuple(rules)
 
 
@@ -122,7 +137,7 @@ _GROUP_READERS: dict[str, Callable[[Place], Any]] = {
     "members": _members,
     "allowed_lateness": Place.duration,
     "implicit_entries": _implicit_entries,
-    "rules": _rules,
+    "rules": read_rules,
 }
 
 
@@ -137,12 +152,33 @@ def read_rule(place: Place) -> Rule | None:
         return None
     known, required = RULE_KEYS[family], REQUIRED_RULE_KEYS[family]
     fields = place.fields(known, required)
-    read = {key: _RULE_READERS[key](below) for key, below in fields.items()}
+    read = {key: _RULE_READERS[key](below) for key, below in fields.items() if key not in LISTS}
+    for key in LISTS:
+        if key in fields:
+            read[key], read["notes"] = _entries(fields[key])
     stated = {key: value for key, value in read.items() if value is not None}
     stand_ins: dict[str, Any] = {key: _STAND_INS.get(key) for key in required}
     rule = FAMILIES[family](**stand_ins | stated)
     place.faults(problems_of(rule, place.path))
     return rule
+
+
+def _entries(place: Place) -> tuple[tuple[str, ...], tuple[EntryNote, ...]]:
+    """Return the entries of a list, each a text or a mapping, and the notes of those that say more."""
+    entries: list[str] = []
+    notes: list[EntryNote] = []
+    for item in place.items():
+        fields = item.fields(ENTRY_KEYS, ("entry",)) if isinstance(item.value, dict) else {"entry": item}
+        read = {key: _ENTRY_READERS[key](below) for key, below in fields.items()}
+        stated = {key: value for key, value in read.items() if value is not None}
+        if "entry" not in stated:
+            entries.append(_MISSING)  # so that the others keep their places
+            continue
+        entries.append(stated["entry"])
+        if len(stated) > 1:
+            said: dict[str, Any] = {"by": "", "at": UNSAID} | stated
+            notes.append(EntryNote(**said))
+    return tuple(entries), tuple(notes)
 
 
 def _family(place: Place) -> str | None:
@@ -158,18 +194,26 @@ def _family(place: Place) -> str | None:
     return None if name is None else CATALOG[name].family
 
 
-_STAND_INS = {"min": 0, "max": 10**12, "window": timedelta(minutes=5), "allow": (), "deny": ()}
+_MISSING = "0.0.0.0"  # noqa: S104 - in order in every list
+_STAND_INS = {"min": 0, "max": MAXIMUM_BOUND, "window": timedelta(minutes=5), "allow": (), "deny": ()}
 
 _RULE_READERS: dict[str, Callable[[Place], Any]] = {
     "type": Place.text,
     "enabled": Place.flag,
     "severity": lambda place: place.choice(get_args(Severity)),
     "description": Place.text,
-    "min": lambda place: place.whole(low=-(10**12)),
-    "max": lambda place: place.whole(low=-(10**12)),
+    "min": lambda place: place.whole(low=-(2**62), high=2**62),
+    "max": lambda place: place.whole(low=-(2**62), high=2**62),
     "window": Place.duration,
     "count": lambda place: place.choice(get_args(_COUNTS)),
     "alert_on": lambda place: place.choice(get_args(_ALERT_ON)),
-    "allow": Place.texts,
-    "deny": Place.texts,
+}
+
+_ENTRY_READERS: dict[str, Callable[[Place], Any]] = {
+    "entry": Place.text,
+    "by": Place.text,
+    "at": Place.moment,
+    "reason": Place.text,
+    "until": Place.moment,
+    "alert_id": Place.text,
 }

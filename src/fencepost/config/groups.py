@@ -8,8 +8,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fencepost.config.advice import advice_on
+from fencepost.config.advice import advice_on, advice_on_layers
 from fencepost.config.group_section import read_groups
+from fencepost.config.layer_section import read_layers
 from fencepost.config.place import Place
 from fencepost.config.rule_tests import RuleTest
 from fencepost.config.test_section import read_tests
@@ -17,21 +18,24 @@ from fencepost.config.text_file import read_text
 from fencepost.config.yaml_tree import Tree, join, parse_tree
 from fencepost.model.address import parse_entry
 from fencepost.model.errors import OperatorError, Problem
+from fencepost.model.layer import NO_LAYERS, Layers
 from fencepost.model.rule import DEFAULT_GROUP, SecurityGroup
 
-FILE_KEYS = ("server_addresses", "groups", "tests")
+FILE_KEYS = ("server_addresses", "groups", "fleet", "devices", "tests")
 
 
 class GroupsFile(Struct, frozen=True, kw_only=True):
     """
     A groups file that is in order.
 
-    `groups` stand in file order and hold one named `default`, if need be an empty one. `warnings` are
-    lawful things that an owner may not have meant. `lines` gives the line of a path.
+    `groups` stand in file order and hold one named `default`, if need be an empty one. `layers` are what the file
+    says of the fleet and of single devices; a note of an entry that says nothing of who made it has an empty `by`.
+    `warnings` are lawful things that an owner may not have meant. `lines` gives the line of a path.
     """
 
     file: str
     groups: tuple[SecurityGroup, ...]
+    layers: Layers = NO_LAYERS
     server_addresses: tuple[str, ...] = ()
     tests: tuple[RuleTest, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -53,15 +57,17 @@ def parse_groups(text: str, file: str) -> GroupsFile:
     fields = place.fields(FILE_KEYS, ("groups",))
     server = _server_addresses(fields["server_addresses"]) if "server_addresses" in fields else ()
     groups = read_groups(fields["groups"], server) if "groups" in fields else ()
+    layers = read_layers(fields.get("fleet"), fields.get("devices"))
     tests = read_tests(fields["tests"], [group.name for group in groups]) if "tests" in fields else ()
     if problems:
         raise OperatorError(sorted(problems, key=lambda problem: problem.line))
     return GroupsFile(
         file=file,
         groups=_with_default(groups, server),
+        layers=layers,
         server_addresses=server,
         tests=tests,
-        warnings=_warnings(groups, tree),
+        warnings=_warnings(groups, layers, tree),
         lines=tree.lines,
     )
 
@@ -82,7 +88,9 @@ def _with_default(groups: tuple[SecurityGroup, ...], server: tuple[str, ...]) ->
     return (*groups, SecurityGroup(name=DEFAULT_GROUP, server_addresses=server))
 
 
-def _warnings(groups: tuple[SecurityGroup, ...], tree: Tree) -> tuple[Problem, ...]:
+def _warnings(groups: tuple[SecurityGroup, ...], layers: Layers, tree: Tree) -> tuple[Problem, ...]:
     paths = {group.name: join("groups", group.name) for group in groups}
-    found = map(tree.located, advice_on(groups, paths))
+    of_devices = ((join("devices", device_id), layer) for device_id, layer in layers.devices.items())
+    advice = (*advice_on(groups, paths), *advice_on_layers([("fleet", layers.fleet), *of_devices], groups))
+    found = map(tree.located, advice)
     return tuple(sorted(found, key=lambda problem: problem.line))

@@ -1,7 +1,7 @@
 """A value of a configuration file, read as what it should be; what is wrong is collected, never raised."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Self
 
@@ -100,6 +100,20 @@ class Place:
         except ValueError as error:
             self.fault(str(error))
             return None
+
+    def moment(self) -> datetime | None:
+        """Return a moment, in UTC."""
+        text = self.text()
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fault(f"{text!r}: expected a moment with its time zone, such as 2026-12-24T00:00:00Z")
+            return None
+        return moment.astimezone(UTC)
 
     def choice(self, options: Sequence[str]) -> str | None:
         text = self.text()

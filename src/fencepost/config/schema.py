@@ -11,8 +11,15 @@ from importlib.resources import files
 from typing import Any, get_args
 
 from fencepost.config.durations import PATTERN
-from fencepost.config.group_section import GROUP_KEYS, MEMBER_KEYS, REQUIRED_RULE_KEYS, RULE_KEYS
+from fencepost.config.group_section import (
+    ENTRY_KEYS,
+    GROUP_KEYS,
+    MEMBER_KEYS,
+    REQUIRED_RULE_KEYS,
+    RULE_KEYS,
+)
 from fencepost.config.groups import FILE_KEYS
+from fencepost.config.layer_section import LAYER_KEYS
 from fencepost.config.rule_tests import Expected
 from fencepost.config.test_section import RESULTS, STEP_KINDS, TEST_KEYS, step_keys
 from fencepost.model.address import PORTS, PROTOCOLS
@@ -25,6 +32,7 @@ Schema = dict[str, Any]
 
 _TEXT: Schema = {"$ref": "#/$defs/text"}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
+_ENTRIES: Schema = {"type": "array", "items": {"anyOf": [_TEXT, {"$ref": "#/$defs/entry"}]}}
 _DURATION: Schema = {"$ref": "#/$defs/duration"}
 _OFFSET: Schema = {"$ref": "#/$defs/offset"}
 _WHOLE: Schema = {"type": "integer", "minimum": 0}
@@ -51,8 +59,26 @@ _RULE: dict[str, Schema] = {
         {"enum": ["certain", "possible"], "default": "certain"},
         "Whether a number that aggregated events make only possible may alert",
     ),
-    "allow": _said(_TEXTS, "Whatever is not listed here alerts; [] lets everything alert"),
-    "deny": _said(_TEXTS, "Whatever is listed here alerts, even if an allow-list has it"),
+    "allow": _said(_ENTRIES, "Whatever is not listed here alerts; [] lets everything alert"),
+    "deny": _said(_ENTRIES, "Whatever is listed here alerts, even if an allow-list has it"),
+}
+
+_MOMENT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-12-24T00:00:00Z"]}
+
+_ENTRY: dict[str, Schema] = {
+    "entry": _said(_TEXT, "The entry"),
+    "by": _said(_TEXT, "Who put it on the list; the one who applies the file where it is not stated"),
+    "at": _said(_MOMENT, "When it was put on the list"),
+    "reason": _said(_TEXT, "Why it is on the list"),
+    "until": _said(_MOMENT, "It counts for what happens before this moment"),
+    "alert_id": _said(_TEXT, "The alert from which the list was mended"),
+}
+
+_LAYER: dict[str, Schema] = {
+    "rules": _said(
+        {"type": "array", "items": {"$ref": "#/$defs/rule"}},
+        "Entries that lists get beside those of the group, and for a device ranges in the place of the group's",
+    ),
 }
 
 _GROUP: dict[str, Schema] = {
@@ -128,6 +154,11 @@ _FILE: dict[str, Schema] = {
         {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/group"}},
         "Security groups by their name",
     ),
+    "fleet": _said({"$ref": "#/$defs/layer"}, "What is on the lists of all groups that have the rule"),
+    "devices": _said(
+        {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/layer"}},
+        "What is expected of single devices beyond their groups, by the device's id",
+    ),
     "tests": _said({"type": "array", "items": {"$ref": "#/$defs/test"}}, "What `fencepost rules test` runs"),
 }
 
@@ -163,6 +194,8 @@ def _definitions() -> dict[str, Schema]:
         "offset": {"anyOf": [_DURATION, _said({"type": "number", "minimum": 0}, "Seconds")]},
         "group": {**_closed(_GROUP, GROUP_KEYS), "type": ["object", "null"]},
         "members": _closed(_MEMBERS, MEMBER_KEYS),
+        "layer": {**_closed(_LAYER, LAYER_KEYS), "type": ["object", "null"]},
+        "entry": _closed(_ENTRY, ENTRY_KEYS, ("entry",)),
         "rule": {"oneOf": [_rule_of(family) for family in RULE_KEYS]},
         "event": {"oneOf": [_step_of(kind) for kind in STEP_KINDS]},
         "expected": expected,

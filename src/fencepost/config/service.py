@@ -15,6 +15,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Struct, structs
 
+from fencepost.config.access import CHECKS as CHECKS_OF_ACCESS
+from fencepost.config.access import NEEDED, Access, Oidc
+from fencepost.config.azure import CHECKS as CHECKS_OF_AZURE
+from fencepost.config.azure import Azure
 from fencepost.config.environment import Variable, environment_tree
 from fencepost.config.setting import Key, Setting
 from fencepost.config.text_file import read_text
@@ -185,6 +189,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ingest: Ingest = Ingest()
     journal: Journal = Journal()
     control: Control = Control()
+    access: Access = Access()
+    oidc: Oidc = Oidc()
+    azure: Azure = Azure()
     snapshot: Snapshot = Snapshot()
     log: Log = Log()
 
@@ -263,6 +270,9 @@ class _Reading:
             self._fault("http.tls", "false goes with a loopback host only: tokens would be sent in the clear")
         self._check_order("ingest.max_message_bytes", "http.max_body_bytes")
         self._check_order("http.max_body_bytes", "ingest.queue_bytes")
+        for path in NEEDED if self._values["oidc.issuer"] else ():
+            if self._values[path] in ("", ()):  # None has a problem of its own already
+                self._fault("oidc.issuer", f"{path} is missing: sign-in by OpenID needs it")
         url = self._values["control.url"] or ""
         if url.startswith(_SQLITE) and ("?" in url or "%" in url):  # a URL means something else by them
             self._fault("control.url", "the path of a SQLite database holds no ? and no %: name another")
@@ -344,6 +354,8 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "gateway.hostnames": _hostnames_fault,
     "control.url": _url_fault,
     "ingest.server_addresses": _addresses_fault,
+    **CHECKS_OF_ACCESS,
+    **CHECKS_OF_AZURE,
 }
 
 

@@ -43,6 +43,8 @@ class Setting(Place):
         kind, key = get_args(field.type)
         if get_origin(kind) is Literal:
             return self.choice(get_args(kind))
+        if kind is str and field.default == self.value == "":
+            return ""  # what is off unless it is set
         if kind in _READERS:
             return _READERS[kind](self)
         read = self.span if kind is timedelta else self.size if field.name.endswith("_bytes") else self.whole

@@ -1,15 +1,24 @@
 """Alerts in memory, for those who have no store: the command line, tests, and what an edit would change."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from msgspec import structs
 
 from fencepost.engine.lifecycle import Identity, act, apply, clear, identity_of, moved, recover
 from fencepost.engine.rejudge import judge_again
 from fencepost.model.alert import TRANSITIONS, Action, Alert
-from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
-from fencepost.model.rule import SecurityGroup
+from fencepost.model.outcome import (
+    Cleared,
+    Finding,
+    GroupReplaced,
+    LayerReplaced,
+    Outcome,
+    Reassigned,
+    Recovered,
+)
+
+Edit = GroupReplaced | LayerReplaced | Reassigned
+"""What lets open alerts be judged again."""
 
 RECENT = 32
 """The latest alerts of one identity that a finding may still be part of."""
@@ -34,16 +43,18 @@ class AlertBook:
                 return self._put(recover(self._of_range(outcome), outcome))
             case Cleared():
                 return self._put(clear(self._of_range(outcome), outcome))
-            case Reassigned():
-                return self._judge_again(outcome.group, outcome.at, device_id=outcome.device_id)
-            case GroupReplaced():
-                return self._judge_again(outcome.group, outcome.at)
+            case Reassigned() | GroupReplaced() | LayerReplaced():
+                return self._judge_again(outcome)
             case _:
                 return []
 
     def act(self, alert: Alert, action: Action) -> Alert:
         """Move an alert by hand; raises OperatorError where its state does not allow it."""
         return self._put([act(alert, action)])[0]
+
+    def replace(self, alert: Alert) -> None:
+        """Take over an alert that was changed by what the engine has no part in."""
+        self._put([alert])
 
     def alerts(self) -> list[Alert]:
         """Return all alerts in the order of their first violation."""
@@ -53,28 +64,17 @@ class AlertBook:
     def _of_range(self, outcome: Recovered | Cleared) -> list[Alert]:
         return self._by_identity.get((outcome.device_id, outcome.rule_type, None), [])[-RECENT:]
 
-    def _judge_again(self, group: SecurityGroup, at: datetime, device_id: str | None = None) -> list[Alert]:
-        identities = self._by_identity if device_id is None else self._by_device.get(device_id, ())
-        name = group.name.casefold()
-        changed = []
-        for identity in identities:
-            for alert in self._by_identity[identity]:
-                of_edit = device_id is not None or alert.group.casefold() == name
-                if of_edit and (moved := self._moved_by(alert, group, at, device_id)) is not None:
-                    changed.append(moved)
-        return self._put(changed)
+    def _judge_again(self, edit: Edit) -> list[Alert]:
+        concerned = (alert for identity in self._concerned(edit) for alert in self._by_identity[identity])
+        name = edit.group.name.casefold()
+        if isinstance(edit, GroupReplaced):
+            concerned = (alert for alert in concerned if alert.group.casefold() == name)
+        return self._put([moved for alert in concerned if (moved := _moved_by(alert, edit)) is not None])
 
-    def _moved_by(
-        self, alert: Alert, group: SecurityGroup, at: datetime, device_id: str | None
-    ) -> Alert | None:
-        """A range alert ends with the windows of the group that the device has left, others go along (S25)."""
-        if device_id is None or (alert.state, "allow") not in TRANSITIONS:
-            return judge_again(alert, group, at)
-        if alert.window is not None:
-            reason = f"the device moved to the group {group.name}"
-            return moved(alert, "allow", reason, ended_at=at)
-        stays = judge_again(alert, group, at) or alert
-        return structs.replace(stays, group=group.name, group_version=group.version)
+    def _concerned(self, edit: Edit) -> Iterable[Identity]:
+        if isinstance(edit, GroupReplaced):
+            return self._by_identity
+        return self._by_device.get(edit.device_id, ())
 
     def _history(self, identity: Identity) -> list[Alert]:
         history = self._by_identity.get(identity)
@@ -93,3 +93,14 @@ class AlertBook:
             else:
                 alerts[place] = alert
         return changed
+
+
+def _moved_by(alert: Alert, edit: Edit) -> Alert | None:
+    """A range alert ends with the windows of the group that the device has left, others go along (S25)."""
+    if not isinstance(edit, Reassigned) or (alert.state, "allow") not in TRANSITIONS:
+        return judge_again(alert, edit.group, edit.at, edit.layers)
+    if alert.window is not None:
+        reason = f"the device moved to the group {edit.group.name}"
+        return moved(alert, "allow", reason, ended_at=edit.at)
+    stays = judge_again(alert, edit.group, edit.at, edit.layers) or alert
+    return structs.replace(stays, group=edit.group.name, group_version=edit.group.version)

@@ -11,18 +11,22 @@ from datetime import datetime, timedelta
 from fencepost.engine.clock import HORIZON, is_wrong, judged_times
 from fencepost.engine.completeness import note_refusals
 from fencepost.engine.device import NO_WINDOWS, Device
-from fencepost.engine.plan import SOURCES, Plans, served_delays, unmeasurable
+from fencepost.engine.expectations import Expectations
+from fencepost.engine.passage import Passages
+from fencepost.engine.plan import SOURCES, served_delays, unmeasurable, watch_minimums
+from fencepost.engine.ranges import reconsider
 from fencepost.engine.snapshot import pack, unpack
 from fencepost.engine.timers import Timers
-from fencepost.engine.turn import Dirty, Turn
+from fencepost.engine.turn import Turn
 from fencepost.engine.windows import NEVER
 from fencepost.model.event import CONTACTS, Event, HubOperation, SecurityMessage, Source
 from fencepost.model.identity import Operation
 from fencepost.model.instant import EPOCH, MICROSECOND, micros, moment
-from fencepost.model.membership import Membership
+from fencepost.model.layer import NO_LAYERS, Layer, Layers
 from fencepost.model.outcome import (
     Duplicate,
     GroupReplaced,
+    LayerReplaced,
     NotMeasurable,
     Outcome,
     Reassigned,
@@ -42,52 +46,57 @@ class Detector:
     latest one seen stands.
     """
 
-    def __init__(self, groups: Iterable[SecurityGroup] = ()) -> None:
-        self._groups = {group.name.casefold(): group for group in groups}
-        self._membership = Membership(self._groups.values())
-        self._plans = Plans()
+    def __init__(self, groups: Iterable[SecurityGroup] = (), layers: Layers = NO_LAYERS) -> None:
+        self._expected = Expectations(groups, layers)
         self._devices: dict[str, Device] = {}
         self._silent: dict[str, str | None] = {}
         self._timers = Timers(self._devices)
         self._now = 0
         self.edits: list[Outcome] = []
-        self._turn = Turn()
-        self._plans.compile(self._groups.values())
+        self._turn = Turn(self._expected.own)
 
     @classmethod
-    def build(cls, groups: Iterable[SecurityGroup] | None, snapshot: bytes = b"") -> "Detector":
+    def build(
+        cls, groups: Iterable[SecurityGroup] | None, snapshot: bytes = b"", layers: Layers | None = None
+    ) -> "Detector":
         """
-        Return a detector for these groups that goes on where the snapshot was taken.
+        Return a detector for these groups and layers that goes on where the snapshot was taken.
 
-        Where the groups are not those of the snapshot, they were edited while it lay: `edits` holds what
+        Where they are not those of the snapshot, they were edited while it lay: `edits` holds what
         follows from that; None stands for those of the snapshot. Raises ValueError for bytes that are no
         snapshot of this version.
         """
         if not snapshot:
-            return cls(groups or ())
+            return cls(groups or (), layers or NO_LAYERS)
         content = unpack(snapshot)
-        detector = cls(content.groups)
+        detector = cls(content.groups, content.layers)
         detector._now = content.now
         detector._silent.update(content.silent)
         for device_id, tag, restore in content.devices:
             device = detector._enrol(device_id, tag)
-            restore(device, detector._plans.of_device)
+            restore(device, detector._expected.plan_for)
             detector._timers.schedule(device_id, device)
-        if groups is not None:
-            detector.edits = detector._adopt(tuple(groups), moment(content.now))
+        adopted = content.groups if groups is None else tuple(groups)
+        detector.edits = detector._adopt(adopted, layers or content.layers, moment(content.now))
         return detector
 
-    def _adopt(self, groups: tuple[SecurityGroup, ...], at: datetime) -> list[Outcome]:
-        before = self._groups
-        self._groups = {group.name.casefold(): group for group in groups}
-        edited = [group for group in groups if before.get(group.name.casefold()) != group]
-        if not edited and len(before) == len(self._groups):
+    def _adopt(self, groups: Sequence[SecurityGroup], layers: Layers, at: datetime) -> list[Outcome]:
+        before, known = self._expected.groups, self._expected.layers
+        edited = {name: group for group in groups if before.get(name := group.name.casefold()) != group}
+        if not edited and len(before) == len(groups) and known == layers:
             return []
-        return [*self._regroup(at), *(GroupReplaced(group=group, at=at) for group in edited)]
+        self._expected.adopt(groups, layers)
+        edited |= {group.name.casefold(): group for group in self._expected.concerned(known.fleet)}
+        outcomes = self._regroup(at, moves=True)
+        outcomes += [GroupReplaced(group=group, at=at, layers=self.layers()) for group in edited.values()]
+        for device_id in dict.fromkeys((*known.devices, *layers.devices)):
+            if known.of(device_id) != layers.of(device_id):
+                outcomes += self._relayer(device_id, at)
+        return outcomes
 
     def snapshot(self) -> bytes:
         """Return all that the detector remembers of its devices; the inverse of `build`."""
-        return pack(self._now, self._groups.values(), self._silent, self._devices)
+        return pack(self._now, self.groups(), self.layers(), self._silent, self._devices)
 
     def receive(  # noqa: C901 - the hot path: a call costs more than its work
         self, device_id: str, message: SecurityMessage, received_at: datetime
@@ -123,7 +132,7 @@ class Detector:
             else:
                 self._judge_odd(device, event, time, delay)
         if turn.dirty is not None:
-            self._reconsider(device, turn.dirty)
+            reconsider(device, turn.dirty, turn)
         if device.watching:
             self._advance(device_id, device, now)
         device.note(message.fingerprint)  # in the end, so that a fault of ours loses nothing
@@ -176,7 +185,7 @@ class Detector:
     def assign(self, device_id: str, tag: str | None, at: datetime) -> list[Outcome]:
         """Take note of a device and of its twin tag `SecurityGroup` (S25)."""
         outcomes: list[Outcome] = []
-        group, unknown = self._membership.group_of(device_id, tag)
+        group, unknown = self._expected.group_of(device_id, tag)
         if tag is not None and unknown:
             outcomes.append(Unassigned(device_id=device_id, tag=tag))
         kept = group.name if tag is not None and not unknown else tag
@@ -196,7 +205,7 @@ class Detector:
         served = served_delays(delays)
         if served or device.memory is not None:
             device.remember().delays = served
-        device.plan = self._plans.of_device(device, device.plan.group, device.plan.source)
+        device.plan = self._expected.plan_for(device_id, device.plan.group, device.plan.source, served)
         self._timers.schedule(device_id, device)
 
     def open_gateway(self, at: datetime) -> None:
@@ -209,13 +218,21 @@ class Detector:
 
     def replace_group(self, group: SecurityGroup, at: datetime) -> list[Outcome]:
         """Put an edited or a new group in force from the next event on (S24)."""
-        self._groups[group.name.casefold()] = group
-        return [*self._regroup(at), GroupReplaced(group=group, at=at)]
+        outcomes = self._regroup(at, moves=self._expected.put_group(group))
+        return [*outcomes, GroupReplaced(group=group, at=at, layers=self.layers())]
 
     def remove_group(self, name: str, at: datetime) -> list[Outcome]:
         """Take a group away; its devices go where their tags and ids say without it (S25)."""
-        self._groups.pop(name.casefold(), None)
-        return self._regroup(at)
+        self._expected.remove_group(name)
+        return self._regroup(at, moves=True)
+
+    def replace_layer(self, layer: Layer, at: datetime) -> list[Outcome]:
+        """Put edited additions of the fleet or of a device in force from the next event on (S24, S27)."""
+        concerned = self._expected.put_layer(layer)
+        if layer.device_id is not None:
+            return self._relayer(layer.device_id, at)
+        outcomes = self._regroup(at, moves=False)
+        return [*outcomes, *(GroupReplaced(group=one, at=at, layers=self.layers()) for one in concerned)]
 
     def not_measurable(self, device_id: str) -> tuple[str, ...]:
         """Return the types of the enabled rules that the device cannot feed (S18)."""
@@ -232,14 +249,18 @@ class Detector:
 
     def groups(self) -> tuple[SecurityGroup, ...]:
         """Return the groups in force, in the order in which they were made."""
-        return tuple(self._groups.values())
+        return tuple(self._expected.groups.values())
+
+    def layers(self) -> Layers:
+        """Return what is expected beyond the groups; a device's layer without rules is none."""
+        return self._expected.layers
 
     def group_of(self, device_id: str) -> SecurityGroup:
         """Return the group that judges a device, known or not."""
         device = self._devices.get(device_id)
         if device is not None:
             return device.plan.group
-        return self._membership.group_of(device_id, self._silent.get(device_id))[0]
+        return self._expected.group_of(device_id, self._silent.get(device_id))[0]
 
     def count(self, device_id: str, rule_type: str, at: datetime) -> tuple[int, int] | None:
         """Return the certain and possible number of a range rule's window that ends at a moment."""
@@ -261,7 +282,9 @@ class Detector:
         """Take note of a first message, or of a first one from another kind of sender."""
         turn = self._turn
         if device.plan.source != message.source:
-            device.plan = self._plans.of_device(device, device.plan.group, message.source)
+            device.plan = self._expected.plan_for(
+                turn.device_id, device.plan.group, message.source, device.served
+            )
         if not device.contact:
             device.contact = turn.now
             if device.plan.minimums:
@@ -293,12 +316,7 @@ class Detector:
         if device.windows is NO_WINDOWS:
             device.reset()
         if device.plan.minimums:
-            self._watch_minimums(device, missing, since)
-
-    def _watch_minimums(self, device: Device, missing: Sequence[str], since: int) -> None:
-        for check in device.plan.minimums:
-            if check.type not in missing and check.window_of(device).watch is None:
-                check.watch(device, max(since, self._turn.now - check.delay))
+            watch_minimums(device, missing, since, self._turn.now)
 
     def _judge_odd(self, device: Device, event: Event, time: int, delay: int) -> None:
         """Judge an event that is late, or whose clock is ahead or cannot be right (S07, S08)."""
@@ -316,16 +334,6 @@ class Detector:
                 turn.outcomes.append(turn.duplicate(event))
                 break
         turn.flags, turn.shift = (), 0
-
-    def _reconsider(self, device: Device, dirty: Mapping[int, Dirty]) -> None:
-        """Judge the windows that data out of order has changed, once for the whole message (S07)."""
-        turn = self._turn
-        for index, changed in dirty.items():
-            window = device.windows[index]
-            if window is not None:
-                turn.flags = changed.flags
-                device.plan.ranges[index].reconsider(device, window, changed, turn)
-        turn.flags = ()
 
     def _advance(self, device_id: str, device: Device, now: int) -> None:
         """Move the watermarks of a device and judge what they have reached (S05)."""
@@ -346,11 +354,11 @@ class Detector:
         device.watching = watching
         self._timers.put(device_id, device, due)
 
-    # groups
+    # groups and layers
 
     def _enrol(self, device_id: str, tag: str | None) -> Device:
-        group, _ = self._membership.group_of(device_id, tag)
-        device = self._devices[device_id] = Device(self._plans.of(group), tag)
+        group, _ = self._expected.group_of(device_id, tag)
+        device = self._devices[device_id] = Device(self._expected.plan_for(device_id, group), tag)
         return device
 
     def _move(
@@ -358,38 +366,33 @@ class Detector:
     ) -> None:
         if group.name.casefold() == device.plan.group.name.casefold():
             return
-        device.plan = self._plans.of_device(device, group, device.plan.source)
+        device.plan = self._expected.plan_for(device_id, group, device.plan.source, device.served)
         device.reset()
-        outcomes.append(Reassigned(device_id=device_id, group=group, at=moment(at)))
-        self._turn.now = at
+        outcomes.append(Reassigned(device_id=device_id, group=group, at=moment(at), layers=self.layers()))
         if device.is_heard:
-            self._watch_minimums(device, unmeasurable(device), at)
+            watch_minimums(device, unmeasurable(device), at, at)
             self._timers.schedule(device_id, device)
 
-    def _regroup(self, at: datetime) -> list[Outcome]:
-        self._membership = Membership(self._groups.values())
-        self._plans.compile(self._groups.values())
+    def _regroup(self, at: datetime, *, moves: bool) -> list[Outcome]:
+        """Give all devices their plans after an edit; `moves` says that some may belong to another group now."""
         outcomes: list[Outcome] = []
+        passages = Passages(self._expected)
+        now = micros(at)
         for device_id, device in self._devices.items():
-            group, _ = self._membership.group_of(device_id, device.tag)
-            if group is device.plan.group:
-                continue
-            if group.name.casefold() == device.plan.group.name.casefold():
-                self._carry_over(device_id, device, group, micros(at))
-            else:
-                self._move(device_id, device, group, micros(at), outcomes)
+            if moves:
+                self._move(
+                    device_id, device, self._expected.group_of(device_id, device.tag)[0], now, outcomes
+                )
+            passage = passages.of(device_id, device.plan)
+            if passage is not None and passage.take(device, now):
+                self._timers.schedule(device_id, device)
         return outcomes
 
-    def _carry_over(self, device_id: str, device: Device, group: SecurityGroup, at: int) -> None:
-        """Keep the counters of rules that count as before; a changed minimum begins anew (S24)."""
-        before = {check.type: (check, window) for check, window in device.open_windows()}
-        device.plan = self._plans.of_device(device, group, device.plan.source)
-        device.reset()
-        for check in device.plan.ranges if before else ():
-            known, window = before.get(check.type, (None, None))
-            if window is not None and known is not None:
-                check.inherit(device, known, window, at)
-        if device.is_heard:
-            self._turn.now = at
-            self._watch_minimums(device, unmeasurable(device), at)
+    def _relayer(self, device_id: str, at: datetime) -> list[Outcome]:
+        """Give a device its plan after an edit of its layer."""
+        device = self._devices.get(device_id)
+        passage = Passages(self._expected).of(device_id, device.plan) if device is not None else None
+        if device is not None and passage is not None and passage.take(device, micros(at)):
             self._timers.schedule(device_id, device)
+        group = self.group_of(device_id)
+        return [LayerReplaced(device_id=device_id, group=group, at=at, layers=self.layers())]

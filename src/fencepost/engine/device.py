@@ -87,6 +87,11 @@ class Device:
         """Whether anything has come from the device, or been done to it: it has windows."""
         return bool(self.sources or (self.memory is not None and self.memory.seen))
 
+    @property
+    def served(self) -> tuple[tuple[str, int], ...]:
+        """What the twin that we served says of how late events may come (S06)."""
+        return self.memory.delays if self.memory is not None else ()
+
     def reset(self) -> None:
         """Begin with clean windows, if anything has come from the device."""
         self.windows = [None] * len(self.plan.ranges) if self.is_heard else NO_WINDOWS

@@ -4,18 +4,20 @@ From rules to checks: `check_of` is the one place that knows which class judges 
 `assert_never` points there when a family is added.
 """
 
+from collections.abc import Iterator
 from typing import Protocol, assert_never
 
 from fencepost.engine.active_connections import ActiveConnections
+from fencepost.engine.effective import effective_list
 from fencepost.engine.failed_logins import FailedLoginRecords, FailedLogins
 from fencepost.engine.gauges import GaugeCheck
 from fencepost.engine.hub import HubOperations
 from fencepost.engine.listed import ConnectionCheck, ProcessCheck, SignInCheck
 from fencepost.engine.ranges import Judge, Range
+from fencepost.model.layer import EffectiveRule, ListRule
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
-    Rule,
     SecurityGroup,
     ThresholdRule,
     TimeWindowRule,
@@ -33,27 +35,36 @@ class Check(Protocol):
         """Adds what an event violates to the turn; returns True if the event is a duplicate."""
 
 
-def check_of(rule: Rule, group: SecurityGroup, index: int, delay: int) -> Check:
+def checks_of(effective: EffectiveRule, group: SecurityGroup, index: int, delay: int) -> Iterator[Check]:
     """
-    Return the compiled check of a rule.
+    Yield the compiled checks of a rule.
 
-    `index` is the place of a range rule's windows in a device, `delay` its legitimate delay.
+    `index` is the place of a range rule's windows in a device, `delay` its legitimate delay. What a device itself
+    adds to a deny-list is a check of its own, so that the list of the group is not made again for it.
     """
-    match rule:
-        case TimeWindowRule():
-            return _range_of(rule, index, delay)
-        case ThresholdRule():
-            return GaugeCheck(rule)
-        case AllowlistRule() | DenylistRule():
-            match rule.row.subject:
-                case "connection":
-                    return ConnectionCheck(rule, group)
-                case "sign-in":
-                    return SignInCheck(rule)
-                case _:
-                    return ProcessCheck(rule)
+    match effective.rule:
+        case TimeWindowRule() as rule:
+            yield _range_of(rule, index, delay)
+        case ThresholdRule() as rule:
+            yield GaugeCheck(rule)
+        case AllowlistRule() | DenylistRule() as rule:
+            shared = effective_list((part for scope, part in effective.parts if scope != "device"), group)
+            yield _list_check(rule)(rule, shared)
+            own = tuple(part for scope, part in effective.parts if scope == "device")
+            if own:
+                yield _list_check(rule)(rule, effective_list(own), shared)
         case _:
-            assert_never(rule)
+            assert_never(effective.rule)
+
+
+def _list_check(rule: ListRule) -> type[ConnectionCheck | SignInCheck | ProcessCheck]:
+    match rule.row.subject:
+        case "connection":
+            return ConnectionCheck
+        case "sign-in":
+            return SignInCheck
+        case _:
+            return ProcessCheck
 
 
 def _range_of(rule: TimeWindowRule, index: int, delay: int) -> Range:

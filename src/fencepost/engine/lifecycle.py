@@ -134,6 +134,11 @@ def act(alert: Alert, action: Action) -> Alert:
 # one alert
 
 
+def suppressed(alert: Alert, rule_name: str) -> Alert:
+    """Return an alert that has just opened as a rule leaves it by which its owner knows it already (S29)."""
+    return moved(alert, "suppress", f"suppressed by the rule {rule_name}", ended_at=None)
+
+
 def _stands(alert: Alert) -> bool:
     """Return whether there is anything left of the alert: it was neither joined to another nor repaired."""
     repaired = alert.window is not None and alert.firm is None and not alert.shortfalls

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from fnmatch import translate
+from functools import cached_property
 from posixpath import normpath
 
 from fencepost.model.event import Process, SignIn
@@ -46,14 +47,18 @@ class Likeness:
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._named = sorted((name.lower(), entry) for name, entry in named)
 
-    def nearest(self, text: str) -> str | None:
-        """Return the entry whose name shares the longest beginning with the text; None if none shares two letters."""
+    def closest(self, text: str) -> tuple[int, str] | None:
+        """
+        Return the entry whose name shares the longest beginning with the text, behind that beginning's length.
+
+        None if none shares two letters.
+        """
         text = text.lower()
         place = bisect_left(self._named, (text, ""))
         neighbours = self._named[max(0, place - 1) : place + 1]
         shared = [(_shared(name, text), entry) for name, entry in neighbours]
         length, entry = max(shared, default=(0, ""))
-        return entry if length > 1 else None
+        return (length, entry) if length > 1 else None
 
 
 def _shared(one: str, other: str) -> int:
@@ -91,7 +96,13 @@ class UserList:
 
     def nearest(self, user: User) -> str | None:
         """Return the entry that begins most like the user's name."""
-        return self._likeness.nearest(user.value)
+        closest = self.closest(user)
+        return closest[1] if closest is not None else None
+
+    def closest(self, user: User) -> tuple[tuple[int, int], str] | None:
+        """Return the nearest entry behind how near it is: of two lists the greater is nearer."""
+        like = self._likeness.closest(user.value)
+        return ((0, like[0]), like[1]) if like is not None else None
 
     def _means(self, user: User, exact: frozenset[str], folded: frozenset[str]) -> bool:
         name = user.name
@@ -143,57 +154,90 @@ class ProcessList:
 
     def __init__(self, entries: Iterable[str]) -> None:
         self.entries = tuple(entries)
-        self._singly: list[tuple[str, ProcessList]] | None = None
-        self.paths: set[str] = set()
-        self.bases: set[str] = set()
-        self._digests: set[str] = set()
-        patterns: list[str] = []
-        for entry in self.entries:
+        self.paths: dict[str, int] = {}
+        self.bases: dict[str, int] = {}
+        self._digests: dict[str, int] = {}
+        self._wild: list[tuple[int, str]] = []
+        for place, entry in enumerate(self.entries):
             kind, _, rest = entry.partition(":")
             if kind.lower() in HASHES:
-                self._digests.add(rest.lower())
+                self._digests.setdefault(rest.lower(), place)
             elif "*" in entry or "?" in entry:
-                patterns += map(translate, _spellings(entry.replace("[", "[[]")))
+                spellings = map(translate, _spellings(entry.replace("[", "[[]")))
+                self._wild.append((place, "|".join(spellings)))
             elif "/" in entry or "\\" in entry:
-                self.paths.update(_spellings(entry))
+                for spelling in _spellings(entry):
+                    self.paths.setdefault(spelling, place)
             else:
-                self.bases.update((entry, entry.lower() + "\\"))
-        self._patterns = re.compile("|".join(patterns)) if patterns else None
+                for name in (entry, entry.lower() + "\\"):
+                    self.bases.setdefault(name, place)
+        self._patterns = re.compile("|".join(pattern for _, pattern in self._wild)) if self._wild else None
         self._bases = Likeness((_base(entry), entry) for entry in self.entries)
         self._whole = Likeness((entry, entry) for entry in self.entries)
 
-    def holds(self, path: str, digest: str | None = None) -> bool:
-        """Return whether an entry means the program; `path` is canonical, `digest` that of the agent."""
+    def holds(self, program: Program) -> bool:
+        """Return whether an entry means the program."""
+        return self.has(program.path, program.digest)
+
+    def has(self, path: str, digest: str | None = None) -> bool:
+        """Return whether an entry means a program; `path` is canonical, `digest` that of the agent."""
         digest = digest.lower() if digest else None
         if "\\" in path:
-            return self._holds_windows(path) or digest in self._digests
+            return self._has_windows(path) or digest in self._digests
         if path in self.paths or path.rpartition("/")[2] in self.bases:
             return True
-        if self._patterns is not None:
-            path = normpath(path) if "/../" in path else path  # a way up leads out of what a wildcard means
-            base = path.rpartition("/")[2]
-            if self._patterns.match(path) or self._patterns.match("\0" + base):
-                return True
+        if self._patterns is not None and any(map(self._patterns.match, _texts_of(path))):
+            return True
         return digest in self._digests
 
     def matching(self, program: Program) -> str | None:
         """Return the first entry, as written, that means the program."""
-        if self._singly is None:
-            self._singly = [(entry, ProcessList((entry,))) for entry in self.entries]
-        return next((e for e, single in self._singly if single.holds(program.path, program.digest)), None)
+        exact = [self._digests.get(program.digest or ""), self.bases.get(_base_name(program.path))]
+        exact += map(self.paths.get, _drives_of(program.path))
+        places = [place for place in exact if place is not None]
+        texts = _texts_of(program.path)
+        wild = (place for place, pattern in self._singly if any(map(pattern.match, texts)))
+        places += [place for place in (next(wild, None),) if place is not None]
+        return self.entries[min(places)] if places else None
 
     def nearest(self, program: Program) -> str | None:
         """Return the entry that is written most like the program's base name, else like its path."""
-        return self._bases.nearest(_base(program.path)) or self._whole.nearest(program.path)
+        closest = self.closest(program)
+        return closest[1] if closest is not None else None
 
-    def _holds_windows(self, path: str) -> bool:
-        base = path.rpartition("\\")[2]
-        spellings = (path, "?" + path[2:]) if path[1:2] == ":" else (path,)
-        if base + "\\" in self.bases or any(spelling in self.paths for spelling in spellings):
+    def closest(self, program: Program) -> tuple[tuple[int, int], str] | None:
+        """Return the nearest entry behind how near it is: of two lists the greater is nearer."""
+        if (like := self._bases.closest(_base(program.path))) is not None:
+            return (1, like[0]), like[1]
+        like = self._whole.closest(program.path)
+        return ((0, like[0]), like[1]) if like is not None else None
+
+    @cached_property
+    def _singly(self) -> list[tuple[int, re.Pattern[str]]]:
+        return [(place, re.compile(pattern)) for place, pattern in self._wild]
+
+    def _has_windows(self, path: str) -> bool:
+        if _base_name(path) in self.bases or any(spelling in self.paths for spelling in _drives_of(path)):
             return True
-        if self._patterns is None:
-            return False
-        return any(self._patterns.match(text) for text in (*spellings, f"\0{base}\\"))
+        return self._patterns is not None and any(map(self._patterns.match, _texts_of(path)))
+
+
+def _texts_of(path: str) -> tuple[str, ...]:
+    """Return the texts as which a program with a canonical path meets wildcards, see `_spellings`."""
+    if "\\" in path:
+        return (*_drives_of(path), f"\0{_base_name(path)}")
+    path = normpath(path) if "/../" in path else path  # a way up leads out of what a wildcard means
+    return path, f"\0{_base_name(path)}"
+
+
+def _drives_of(path: str) -> tuple[str, ...]:
+    """Return the whole path, and that on whatever drive where it names one."""
+    return (path, "?" + path[2:]) if path[1:2] == ":" and "\\" in path else (path,)
+
+
+def _base_name(path: str) -> str:
+    """Return the text as which a program meets a base name, see `_spellings`."""
+    return path.rpartition("\\")[2] + "\\" if "\\" in path else path.rpartition("/")[2]
 
 
 def _spellings(entry: str) -> Iterator[str]:

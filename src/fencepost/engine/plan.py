@@ -1,12 +1,12 @@
 """A group compiled for one kind of sender: which checks an event goes through, and how late it may be."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import get_args
 
 from fencepost.engine.completeness import Completeness, Witness
 from fencepost.engine.device import Device
-from fencepost.engine.evaluate import Check, check_of
+from fencepost.engine.evaluate import Check, checks_of
 from fencepost.engine.hub import HubOperations
 from fencepost.engine.ranges import Range
 from fencepost.model.event import (
@@ -17,6 +17,7 @@ from fencepost.model.event import (
     Source,
 )
 from fencepost.model.instant import length
+from fencepost.model.layer import EffectiveRule, Layer, effective_rules
 from fencepost.model.rule import Rule, SecurityGroup
 
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -30,37 +31,52 @@ EVENT_CLASSES: dict[str, type[Event]] = {
     str(cls.__struct_config__.tag): cls for cls in (*get_args(LegacyEvent), Heartbeat, NetworkActivity)
 }
 
+NO_LAYER = Layer()
+"""Nothing is expected of the whole fleet."""
+
 Served = tuple[tuple[str, int], ...]
 """What the twin that we served says of the legitimate delay: (event name, microseconds)."""
 
 
 class Plan:
     """
-    One group as one kind of sender meets it.
+    One group as one kind of sender meets it, together with what is expected of the whole fleet.
 
     `routes` gives for each class of event the legitimate delay in microseconds and the checks to make;
     range rules come first, so that a duplicate is known before a list judges it again. `operations` gives for
     what the gateway sees the check to make, whoever the sender is (S19). `ranges` are the range rules, each
-    at the place of its windows in a device.
+    at the place of its windows in a device. `own` are rules of a device's own, those for which it needs a plan of
+    its own: all but its allow-lists, see `listed`.
     """
 
-    def __init__(self, group: SecurityGroup, source: Source, served: Served = ()) -> None:
+    def __init__(
+        self,
+        group: SecurityGroup,
+        source: Source,
+        served: Served = (),
+        fleet: Layer = NO_LAYER,
+        own: tuple[Rule, ...] = (),
+    ) -> None:
         self.group = group
         self.source = source
         self.served = served
+        self.fleet = fleet
+        self.own = own
         self._delays = dict(served)
         self._unmeasurable: dict[tuple[tuple[Source, ...], frozenset[str]], tuple[str, ...]] = {}
         self.ranges: list[Range] = []
-        self.checks: dict[str, Check] = {}
-        for rule in group.rules:
-            if rule.enabled:
-                self._compile(rule)
+        self.checks: list[Check] = []
+        effective = effective_rules(group, fleet, Layer(device_id="", rules=own))
+        self._rules = [one.rule for one in effective if one.rule.enabled]
+        for one in effective:
+            if one.rule.enabled:
+                self._compile(one)
         self.minimums = [check for check in self.ranges if check.min > 0]
         self.operations = {
             check.rule.row.event: check for check in self.ranges if isinstance(check, HubOperations)
         }
         ordered: list[Check] = [Completeness(), *self.ranges]
-        ordered += [check for check in self.checks.values() if not isinstance(check, Range)]
+        ordered += [check for check in self.checks if not isinstance(check, Range)]
         if source == "threadx":
             ordered.append(Witness(("ProcessCreate",)))
         self.routes = {
@@ -71,11 +87,12 @@ class Plan:
             for name, cls in EVENT_CLASSES.items()
         }
 
-    def _compile(self, rule: Rule) -> None:
-        check = check_of(rule, self.group, len(self.ranges), self.delay_of(rule.row.event))
-        self.checks[rule.type] = check
-        if isinstance(check, Range):
-            self.ranges.append(check)
+    def _compile(self, effective: EffectiveRule) -> None:
+        delay = self.delay_of(effective.rule.row.event)
+        for check in checks_of(effective, self.group, len(self.ranges), delay):
+            self.checks.append(check)
+            if isinstance(check, Range):
+                self.ranges.append(check)
 
     def unmeasurable(self, heard: tuple[Source, ...], seen: frozenset[str]) -> tuple[str, ...]:
         """Return the types of the enabled rules that neither a source heard nor an event seen can feed."""
@@ -83,8 +100,8 @@ class Plan:
         if known is None:
             known = self._unmeasurable[heard, seen] = tuple(
                 rule.type
-                for rule in self.group.rules
-                if rule.enabled and not {*heard} & {*rule.row.sources} and rule.row.event not in seen
+                for rule in self._rules
+                if not {*heard} & {*rule.row.sources} and rule.row.event not in seen
             )
         return known
 
@@ -102,28 +119,34 @@ class Plans:
     """The plans of the groups in force."""
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[str, Source, Served], Plan] = {}
+        self._plans: dict[tuple[str, Source, Served, tuple[Rule, ...]], Plan] = {}
+        self._fleet = NO_LAYER
 
-    def compile(self, groups: Collection[SecurityGroup]) -> None:
-        """Drop what is not of these groups, and compile each for the usual sender before its first message waits."""
+    def compile(self, groups: Collection[SecurityGroup], fleet: Layer) -> None:
+        """Drop what is not of these, and compile each group for the usual sender before its first message waits."""
         current = {group.name: group for group in groups}
+        self._fleet = fleet
         self._plans = {
-            key: plan for key, plan in self._plans.items() if current.get(plan.group.name) is plan.group
+            key: plan
+            for key, plan in self._plans.items()
+            if plan.fleet is fleet and current.get(plan.group.name) is plan.group
         }
         for group in groups:
             self.of(group)
 
-    def of(self, group: SecurityGroup, source: Source = "legacy", served: Served = ()) -> Plan:
+    def of(
+        self,
+        group: SecurityGroup,
+        source: Source = "legacy",
+        served: Served = (),
+        own: tuple[Rule, ...] = (),
+    ) -> Plan:
         """Return the plan of a group for a kind of sender, compiled when it is first asked for."""
-        key = (group.name, source, served)
+        key = (group.name, source, served, own)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = Plan(group, source, served)
+            plan = self._plans[key] = Plan(group, source, served, self._fleet, own)
         return plan
-
-    def of_device(self, device: Device, group: SecurityGroup, source: Source) -> Plan:
-        """Return the plan of a group for a device whose twin we may have served (S06)."""
-        return self.of(group, source, device.memory.delays if device.memory is not None else ())
 
 
 def unmeasurable(device: Device) -> tuple[str, ...]:
@@ -131,6 +154,13 @@ def unmeasurable(device: Device) -> tuple[str, ...]:
     heard = tuple(source for bit, source in enumerate(SOURCES) if device.sources >> bit & 1)
     seen = device.memory.seen if device.memory is not None else frozenset()
     return device.plan.unmeasurable(heard, seen)
+
+
+def watch_minimums(device: Device, missing: Sequence[str], since: int, now: int) -> None:
+    """Judge the minimums that a device can feed from a moment on, if they are not judged yet."""
+    for check in device.plan.minimums:
+        if check.type not in missing and check.window_of(device).watch is None:
+            check.watch(device, max(since, now - check.delay))
 
 
 def served_delays(delays: Mapping[str, timedelta]) -> Served:

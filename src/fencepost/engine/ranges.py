@@ -5,7 +5,7 @@ In order and within the maximum an event costs one append and one comparison; ev
 only when the bound of the window is passed, when data comes late, or when time moves a watched window.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import ceil
 from typing import Any
@@ -377,6 +377,16 @@ class Range:
         if points:
             window.condense(points, self.tally, self.floor)
         window.forget(now - HORIZON - self.width)
+
+
+def reconsider(device: Device, dirty: Mapping[int, Dirty], turn: Turn) -> None:
+    """Judge the windows that data out of order has changed, once for the whole message (S07)."""
+    for index, changed in dirty.items():
+        window = device.windows[index]
+        if window is not None:
+            turn.flags = changed.flags
+            device.plan.ranges[index].reconsider(device, window, changed, turn)
+    turn.flags = ()
 
 
 def hear(watch: Watch, time: int, turn: Turn) -> None:

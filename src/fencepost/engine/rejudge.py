@@ -1,19 +1,21 @@
-"""What an edit of a group makes of its open alerts (S24)."""
+"""What an edit of what is expected makes of the open alerts (S24)."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, assert_never
 
-from msgspec import structs
+from msgspec import Struct, structs
 
-from fencepost.engine.addresses import AddressList
-from fencepost.engine.names import ProcessList, User, UserList, canonical_path
+from fencepost.engine.effective import EffectiveList, effective_list
+from fencepost.engine.names import Program, User
 from fencepost.model.address import parse_address
 from fencepost.model.alert import TRANSITIONS, Alert, Facts
 from fencepost.model.event import Connection
+from fencepost.model.instant import micros
+from fencepost.model.layer import NO_LAYERS, EffectiveRule, Layer, Layers, Scope, effective_rules
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
-    Rule,
     SecurityGroup,
     ThresholdRule,
     TimeWindowRule,
@@ -23,19 +25,30 @@ SUBJECTS = 16
 """Different things that a list alert remembers having been asked about."""
 GROUPS = 8
 """Groups whose lists are kept compiled: devices that move one by one may go to several in turn."""
-_ListRule = AllowlistRule | DenylistRule
 _DISTINGUISHING = ("RemotePort", "Protocol", "Hash")
+_SCOPES: tuple[Scope, ...] = ("group", "fleet", "device")
 
 
-def judge_again(alert: Alert, group: SecurityGroup, at: datetime) -> Alert | None:
-    """Return the alert as an edit of its rule leaves it, None if the edit changes nothing (S24)."""
+def judge_again(alert: Alert, group: SecurityGroup, at: datetime, layers: Layers = NO_LAYERS) -> Alert | None:
+    """
+    Return the alert as an edit leaves it, None if the edit changes nothing (S24).
+
+    It is judged by what is expected of its device at that moment: by the group, the fleet and its own layer (S27).
+    """
     if (alert.state, "allow") not in TRANSITIONS or alert.merged_into is not None:
         return None
-    rule = next((rule for rule in group.rules if rule.type == alert.rule_type and rule.enabled), None)
-    if rule is None:
+    layer = layers.devices.get(alert.device_id)
+    effective = _lists_of(group, layers.fleet).effective(alert.rule_type, layer)
+    if effective is None:
         reason = f"the group {group.name} no longer has this rule"
-    elif _allows(rule, group, alert):
-        reason = f"allowed by the group {group.name}, version {group.version}"
+    elif (scope := _allowing(effective, group, layers.fleet, alert, at)) is not None:
+        thing = "list" if isinstance(effective.rule, AllowlistRule | DenylistRule) else "range"
+        versions = {
+            "group": f"the group {group.name}, version {group.version}",
+            "fleet": f"the fleet, version {layers.fleet.version}",
+            "device": f"the device's own {thing}, version {layer.version if layer is not None else 0}",
+        }
+        reason = f"allowed by {versions[scope]}"
     else:
         return None
     return structs.replace(
@@ -43,16 +56,21 @@ def judge_again(alert: Alert, group: SecurityGroup, at: datetime) -> Alert | Non
     )
 
 
-def _allows(rule: Rule, group: SecurityGroup, alert: Alert) -> bool:
-    match rule:
-        case TimeWindowRule() | ThresholdRule():
-            return rule.min <= alert.count <= rule.max
-        case AllowlistRule():
-            lists = _lists_of(group)
-            return all(lists.hold(rule, one) for one in _subjects(alert))
-        case DenylistRule():
-            lists = _lists_of(group)
-            return not any(lists.hold(rule, one) for one in _subjects(alert))
+def _allowing(
+    effective: EffectiveRule, group: SecurityGroup, fleet: Layer, alert: Alert, at: datetime
+) -> Scope | None:
+    """Return where the alert is allowed: of a list the farthest of the layers that it takes."""
+    match effective.rule:
+        case TimeWindowRule() | ThresholdRule() as rule:
+            return effective.origin if rule.min <= alert.count <= rule.max else None
+        case AllowlistRule() as rule:
+            lists = _lists_of(group, fleet).of(rule.type, effective)
+            found = [lists.scope(one, micros(at)) for one in _subjects(alert)]
+            return max((one for one in found if one is not None), key=_SCOPES.index) if all(found) else None
+        case DenylistRule() as rule:
+            lists = _lists_of(group, fleet).of(rule.type, effective)
+            return None if any(lists.scope(one, micros(at)) for one in _subjects(alert)) else "group"
+    assert_never(effective.rule)
 
 
 def _subjects(alert: Alert) -> Sequence[Facts]:
@@ -63,52 +81,69 @@ def _subjects(alert: Alert) -> Sequence[Facts]:
     return (*alert.subjects, general)
 
 
+class _Layered(Struct, frozen=True):
+    """The list of one rule: that of the group and the fleet together, that of the fleet, and what a device adds."""
+
+    shared: EffectiveList[Any]
+    fleet: EffectiveList[Any] | None = None
+    own: EffectiveList[Any] | None = None
+
+    def scope(self, subject: Facts, at: int) -> Scope | None:
+        """Return which layer has what an alert is about on its list, None where none has."""
+        asked = _asked(subject)
+        if self.shared.holds(asked, at):
+            return "fleet" if self.fleet is not None and self.fleet.holds(asked, at) else "group"
+        return "device" if self.own is not None and self.own.holds(asked, at) else None
+
+
 class _Lists:
-    """The lists of one group as it stands, each compiled when something is first asked of it."""
+    """The rules of one group as it stands; its lists are compiled when something is first asked of them."""
 
-    def __init__(self, group: SecurityGroup) -> None:
+    def __init__(self, group: SecurityGroup, fleet: Layer) -> None:
         self.group = group
-        self._compiled: dict[str, AddressList | UserList | ProcessList] = {}
+        self.fleet = fleet
+        self._effective = {one.rule.type: one for one in effective_rules(group, fleet)}
+        self._compiled: dict[str, _Layered] = {}
 
-    def hold(self, rule: _ListRule, subject: Facts) -> bool:
-        """Return whether the rule's list holds what an alert is about."""
-        if rule.type not in self._compiled:
-            self._compiled[rule.type] = self._compile(rule)
-        match self._compiled[rule.type]:
-            case AddressList() as addresses:
-                return addresses.holds(_connection(subject))
-            case UserList() as users:
-                return users.holds(User(subject.get("UserName"), subject.get("UserId")))
-            case ProcessList() as processes:
-                return processes.holds(canonical_path(subject["Executable"]), subject.get("Hash"))
+    def effective(self, rule_type: str, layer: Layer | None) -> EffectiveRule | None:
+        """Return the rule as it is for a device with this layer, None where it is not judged by."""
+        known = self._effective
+        if layer is not None:
+            known = {one.rule.type: one for one in effective_rules(self.group, self.fleet, layer)}
+        found = known.get(rule_type)
+        return found if found is not None and found.rule.enabled else None
 
-    def _compile(self, rule: _ListRule) -> AddressList | UserList | ProcessList:
-        match rule:
-            case AllowlistRule():
-                entries, implicit = rule.allow, self.group.implicit_addresses()
-            case DenylistRule():
-                entries, implicit = rule.deny, ()
-        match rule.row.subject:
-            case "connection":
-                return AddressList(entries, implicit)
-            case "sign-in":
-                return UserList(entries)
-            case _:
-                return ProcessList(entries)
+    def of(self, rule_type: str, effective: EffectiveRule) -> _Layered:
+        """Return the list of a rule as it is for the device of which the effective rule is."""
+        if rule_type not in self._compiled:
+            parts = dict(self._effective[rule_type].parts)
+            fleet = effective_list([parts["fleet"]]) if "fleet" in parts else None
+            self._compiled[rule_type] = _Layered(effective_list(parts.values(), self.group), fleet)
+        shared = self._compiled[rule_type]
+        own = dict(effective.parts).get("device")
+        return shared if own is None else structs.replace(shared, own=effective_list([own]))
 
 
 _lists: dict[str, _Lists] = {}
 """By the name of the group, the one asked last at the end: an edit takes the place of what it replaces."""
 
 
-def _lists_of(group: SecurityGroup) -> _Lists:
+def _lists_of(group: SecurityGroup, fleet: Layer) -> _Lists:
     known = _lists.pop(group.name, None)
-    if known is None or known.group is not group:
-        known = _Lists(group)
+    if known is None or known.group is not group or known.fleet is not fleet:
+        known = _Lists(group, fleet)
     _lists[group.name] = known
     while len(_lists) > GROUPS:
         _lists.pop(next(iter(_lists)), None)
     return known
+
+
+def _asked(subject: Facts) -> Connection | User | Program:
+    if "RemoteAddress" in subject:
+        return _connection(subject)
+    if "Executable" in subject:
+        return Program(subject["Executable"], subject.get("Hash"))
+    return User(subject.get("UserName"), subject.get("UserId"))
 
 
 def _connection(subject: Facts) -> Connection:

@@ -8,13 +8,14 @@ import msgspec
 from msgspec import Struct
 
 from fencepost.engine.device import Device, Memory
-from fencepost.engine.plan import Plan
+from fencepost.engine.plan import Plan, Served
 from fencepost.engine.windows import Watch, Window
 from fencepost.model.event import Source
+from fencepost.model.layer import Layers
 from fencepost.model.rule import SecurityGroup
 
-VERSION = 1
-PlanFor = Callable[[Device, SecurityGroup, Source], Plan]
+VERSION = 2
+PlanFor = Callable[[str, SecurityGroup, Source, Served], Plan]
 Restore = Callable[[Device, PlanFor], None]
 
 
@@ -61,31 +62,38 @@ class _Device(Struct, array_like=True):
     memory: _Memory | None
 
 
+class _Head(Struct, array_like=True):
+    version: int
+
+
 class _Snapshot(Struct, array_like=True):
     version: int
     now: int
     groups: list[SecurityGroup]
+    layers: Layers
     silent: dict[str, str | None]
     devices: list[_Device]
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode_head = msgspec.msgpack.Decoder(_Head).decode
 _decode = msgspec.msgpack.Decoder(_Snapshot).decode
 
 
 def pack(
     now: int,
     groups: Iterable[SecurityGroup],
+    layers: Layers,
     silent: dict[str, str | None],
     devices: Mapping[str, Device],
 ) -> bytes:
     """
-    Return the snapshot at the engine's clock `now`, with the groups in force.
+    Return the snapshot at the engine's clock `now`, with the groups and layers in force.
 
     `silent` maps the devices from which nothing has come yet to their tags.
     """
     packed = [_packed(device_id, device) for device_id, device in devices.items()]
-    return _encode(_Snapshot(VERSION, now, [*groups], silent, packed))
+    return _encode(_Snapshot(VERSION, now, [*groups], layers, silent, packed))
 
 
 class Unpacked(Struct):
@@ -93,6 +101,7 @@ class Unpacked(Struct):
 
     now: int
     groups: list[SecurityGroup]
+    layers: Layers
     silent: dict[str, str | None]
     devices: Iterator[tuple[str, str | None, Restore]]
 
@@ -100,13 +109,14 @@ class Unpacked(Struct):
 def unpack(snapshot: bytes) -> Unpacked:
     """Return the content of a snapshot; raises ValueError for bytes that are none of this version."""
     try:
+        version = _decode_head(snapshot).version
+        if version != VERSION:
+            raise ValueError(f"a snapshot of version {version}; this program reads version {VERSION}")
         content = _decode(snapshot)
     except msgspec.MsgspecError as error:
         raise ValueError(f"not a snapshot: {error}") from error
-    if content.version != VERSION:
-        raise ValueError(f"a snapshot of version {content.version}; this program reads version {VERSION}")
     devices = ((packed.device_id, packed.tag, _restorer(packed)) for packed in content.devices)
-    return Unpacked(content.now, content.groups, content.silent, devices)
+    return Unpacked(content.now, content.groups, content.layers, content.silent, devices)
 
 
 def _packed(device_id: str, device: Device) -> _Device:
@@ -146,7 +156,7 @@ def _restorer(packed: _Device) -> Restore:
             memory = device.remember()
             for name in _Memory.__struct_fields__:
                 setattr(memory, name, getattr(packed.memory, name))
-        device.plan = plan_for(device, device.plan.group, packed.source)
+        device.plan = plan_for(packed.device_id, device.plan.group, packed.source, device.served)
         device.contact, device.sources = packed.contact, packed.sources
         device.fingerprints = packed.fingerprints
         device.reset()

@@ -1,5 +1,6 @@
 """The turn of one message: who sent it, when it came, and what has been concluded so far."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from msgspec import Struct, to_builtins
 
 from fencepost.engine.clock import HORIZON, TOLERANCE, corrected, latest_faults
 from fencepost.engine.device import Device
+from fencepost.engine.effective import OwnLists
 from fencepost.model.alert import Evidence, Facts, Flag
 from fencepost.model.event import Event, HubOperation, SecurityMessage, SignIn, Source
 from fencepost.model.instant import micros, moment
@@ -39,7 +41,7 @@ class Turn:
     the microseconds by which its wrong clock was put right. `message` is None when only time passes;
     `dirty` are, by the place of a range rule, the windows to judge once it is wholly taken in (S07);
     `sign_ins` are its sign-in records with their times, by process, and `faults` its latest times with either
-    fault of a clock, both found when first asked for.
+    fault of a clock, both found when first asked for. `own` are the devices' own lists, by device.
     """
 
     __slots__ = (
@@ -51,13 +53,15 @@ class Turn:
         "message",
         "now",
         "outcomes",
+        "own",
         "shift",
         "sign_ins",
     )
 
     device: Device
 
-    def __init__(self) -> None:
+    def __init__(self, own: Mapping[str, OwnLists]) -> None:
+        self.own = own
         self.device_id = ""
         self.message: SecurityMessage | None = None
         self.now = 0

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from fencepost.model.record import AuditRecord
+
 Role = Literal["viewer", "analyst", "administrator"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """The roles, each of which may all that those before it may."""
@@ -104,6 +106,20 @@ class AccessToken(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"AccessToken({self.token_id!r}, {self.kind!r}, ...)"
+
+
+class AccessChange(Struct, frozen=True, kw_only=True):
+    """
+    One transaction: which users and tokens are put, which are taken away (by name, by id), and who did it.
+
+    The position of the audit's records is filled in when they are written: where the store then stands.
+    """
+
+    users_put: list[User] = []
+    users_deleted: list[str] = []
+    tokens_put: list[AccessToken] = []
+    tokens_deleted: list[str] = []
+    audit: list[AuditRecord] = []
 
 
 def _rank(role: Role) -> int:

@@ -6,6 +6,7 @@ An entry's position is its number in the journal, counted from 1. All datetimes 
 """
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from msgspec import Struct
 
@@ -66,17 +67,25 @@ class Ticked(Struct, frozen=True, array_like=True, gc=False, tag="tick"):
     at: datetime
 
 
+class Mend(Struct, frozen=True, array_like=True):
+    """What an edit of a list was: it was mended from an alert, or that was undone."""
+
+    alert_id: str
+    action: Literal["allow", "undo"]
+
+
 class GroupPut(Struct, frozen=True, array_like=True, tag="group"):
     """
     A group was made or edited; its `version` counts the edits (S24).
 
-    `reason` is why, where it was said: an alert from which the list was mended, or the undoing of that.
+    `reason` is why, where it was said; `mend` says so where the list was mended from an alert.
     """
 
     group: SecurityGroup
     at: datetime
     actor: str
     reason: str | None = None
+    mend: Mend | None = None
 
 
 class GroupDeleted(Struct, frozen=True, array_like=True, tag="no group"):
@@ -103,6 +112,7 @@ class LayerPut(Struct, frozen=True, array_like=True, tag="layer"):
     at: datetime
     actor: str
     reason: str | None = None
+    mend: Mend | None = None
 
 
 class SuppressionPut(Struct, frozen=True, array_like=True, tag="suppression"):

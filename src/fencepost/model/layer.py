@@ -21,6 +21,7 @@ from fencepost.model.rule import (
     SecurityGroup,
     problems_of,
 )
+from fencepost.model.text import fault_of_text
 
 Scope = Literal["fleet", "group", "device"]
 
@@ -52,6 +53,8 @@ class Layers(Struct, frozen=True):
         """Return a device's layer, an empty one where it has none."""
         return self.devices.get(device_id) or Layer(device_id=device_id)
 
+
+NO_LAYERS = Layers()
 
 ListRule = AllowlistRule | DenylistRule
 
@@ -113,6 +116,8 @@ def entries_of(effective: EffectiveRule, group: SecurityGroup) -> Iterator[Effec
 
 def problems_of_layer(layer: Layer, path: str = "") -> Iterator[Problem]:
     """Yield everything about a layer that an operator must mend, each with its path below `path`."""
+    if layer.device_id is not None and (fault := fault_of_text(layer.device_id)):
+        yield Problem(f"{path}.device_id", fault)
     seen: set[str] = set()
     for index, rule in enumerate(layer.rules):
         place = f"{path}.rules[{index}]"

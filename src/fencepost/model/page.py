@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fencepost.model.alert import State
 from fencepost.model.catalog import Severity
@@ -56,3 +56,24 @@ class AlertFilter(Struct, frozen=True, kw_only=True):
 
 AlertSort = Literal["-started_at", "started_at", "-last_seen_at", "last_seen_at", "-severity", "severity"]
 """How a list of alerts is sorted; with the sign the latest, or the most severe, comes first."""
+
+SummaryBy = Literal["rule_type", "group", "device_id", "severity", "state", "value", "day"]
+"""What alerts are counted together by; `day` is that of `started_at`, in UTC."""
+
+
+class SummaryRow(Struct, frozen=True, kw_only=True):
+    """
+    The alerts that have something in common; `key` is it, None for alerts without a value.
+
+    `still_open` (`open` where it is shown) are those neither Resolved nor Dismissed, `occurrences` the sum of their
+    counts, `devices` how many devices they are of. A group is called as it is now, without case where there is none
+    of the name; a day is written 2026-11-24.
+    """
+
+    key: str | None
+    alerts: int
+    still_open: int = field(name="open")
+    occurrences: int
+    devices: int
+    first_at: datetime
+    last_at: datetime

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from fencepost.model.alert import Action, Alert, State
+from fencepost.model.entry import Mend
 from fencepost.model.event import Source
 from fencepost.model.layer import Layer
 from fencepost.model.rule import SecurityGroup
@@ -89,7 +90,12 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True):
-    """What somebody changed (S24): `subject` is `group/<name>`, `device/<id>` or `alert/<id>`."""
+    """
+    What somebody changed (S24).
+
+    `subject` is `group/<name>`, `layer/fleet`, `layer/device/<id>`, `suppression/<name>`, `device/<id>` or
+    `alert/<id>`. An `action` of `allow` or `undo` mended a list from an alert, or took that back.
+    """
 
     position: int
     at: datetime
@@ -131,14 +137,27 @@ class Notice(Struct, frozen=True, kw_only=True):
     previous: State | None
 
 
+class MendedEdit(Struct, frozen=True, kw_only=True):
+    """
+    An edit that mended a list from an alert (`allow`), or undid that.
+
+    `after` is the group or the layer as the edit left it, `before` as it was, None where there was none.
+    """
+
+    position: int
+    action: Literal["allow", "undo"]
+    before: SecurityGroup | Layer | None
+    after: SecurityGroup | Layer
+
+
 class Changes(Struct, kw_only=True):
     """
     One commit: all that the entries after position `after` up to and including `position` led to.
 
     `alerts` holds each changed alert once, as it is in the end, with the position of the entry that
     changed it last, in the order of these positions; `groups_put` has the position of each edit. Groups are
-    deleted before others are put, suppression rules likewise. `layers` holds each layer that was put, as it is in the
-    end, with the position of its last edit.
+    deleted before others are put, suppression rules likewise. `layers` has the position of each edit, too; `mends`
+    says by position which of the edits mended a list from an alert.
     """
 
     after: int
@@ -151,6 +170,7 @@ class Changes(Struct, kw_only=True):
     groups_put: list[tuple[SecurityGroup, int]] = []
     groups_deleted: list[str] = []
     layers: list[tuple[Layer, int]] = []
+    mends: dict[int, Mend] = {}
     suppressions_put: list[SuppressionRule] = []
     suppressions_deleted: list[str] = []
     audit: list[AuditRecord] = []

@@ -14,9 +14,18 @@ from msgspec import Struct
 from fencepost.model.address import parse_entry
 from fencepost.model.catalog import CATALOG, RuleType, Severity
 from fencepost.model.errors import Problem
+from fencepost.model.text import fault_of_text
 
 MAXIMUM_WINDOW = timedelta(days=2)
 """A window longer than the horizon (S07) could not be judged."""
+MAXIMUM_BOUND = 2**31 - 1
+"""The greatest `min` or `max`: no window holds more, and it fits into every client's integers."""
+MAXIMUM_ENTRIES = 100_000
+"""Entries of one list."""
+MAXIMUM_WILDCARDS = 5_000
+"""Entries of one list that hold `*` or `?`: they are compiled together, and an edit must not take long (S24)."""
+LONGEST_ENTRY = 4096
+LONGEST_REASON = 1000
 HASHES = {"sha1": 40, "sha256": 64}
 
 
@@ -128,6 +137,8 @@ def problems_of(rule: Rule, path: str = "") -> Iterator[Problem]:
     if FAMILIES[row.family] is not type(rule):
         yield Problem(f"{path}.type", f"{rule.type} is a {row.family} rule")
         return
+    if fault := fault_of_text(rule.description or "", lines=True):
+        yield Problem(f"{path}.description", fault)
     match rule:
         case TimeWindowRule():
             yield from _problems_of_range(rule.min, rule.max, path)
@@ -137,47 +148,90 @@ def problems_of(rule: Rule, path: str = "") -> Iterator[Problem]:
             yield from _problems_of_range(rule.min, rule.max, path)
         case AllowlistRule():
             yield from _problems_of_entries(row, rule.allow, f"{path}.allow")
-            yield from _problems_of_notes(rule, path)
+            yield from _problems_of_notes(rule, path, "allow")
         case DenylistRule():
             yield from _problems_of_entries(row, rule.deny, f"{path}.deny")
-            yield from _problems_of_notes(rule, path)
+            yield from _problems_of_notes(rule, path, "deny")
 
 
 def _problems_of_range(low: int, high: int, path: str) -> Iterator[Problem]:
     if low < 0:
         yield Problem(f"{path}.min", "min is not negative")
+    for name, bound in (("min", low), ("max", high)):
+        if bound > MAXIMUM_BOUND:
+            yield Problem(f"{path}.{name}", f"{name} is at most {MAXIMUM_BOUND} (2^31 - 1)")
     if high < low:
         yield Problem(f"{path}.max", f"max ({high}) is less than min ({low}): every device would alert")
 
 
 def _problems_of_entries(row: RuleType, entries: tuple[str, ...], path: str) -> Iterator[Problem]:
+    if len(entries) > MAXIMUM_ENTRIES:
+        yield Problem(path, f"a list has at most {MAXIMUM_ENTRIES} entries, not {len(entries)}")
+        return
+    wild = sum("*" in entry or "?" in entry for entry in entries) if row.subject == "process" else 0
+    if wild > MAXIMUM_WILDCARDS:
+        yield Problem(path, f"a list has at most {MAXIMUM_WILDCARDS} entries with * or ?, not {wild}")
     for index, entry in enumerate(entries):
         if reason := _fault_of_entry(row, entry):
             yield Problem(f"{path}[{index}]", reason)
 
 
-def _problems_of_notes(rule: AllowlistRule | DenylistRule, path: str) -> Iterator[Problem]:
-    known = set(rule.entries)
+def _problems_of_notes(rule: AllowlistRule | DenylistRule, path: str, key: str) -> Iterator[Problem]:
+    """Yield what is wrong with notes: of one that belongs to an entry at the entry's place."""
+    places: dict[str, int] = {}
+    for index, entry in enumerate(rule.entries if rule.notes else ()):
+        places.setdefault(entry, index)
+    told: set[str] = set()
     for index, note in enumerate(rule.notes):
-        if note.entry not in known:
+        if note.entry not in places:
             yield Problem(f"{path}.notes[{index}]", f"the list has no entry {note.entry!r}")
-        known.discard(note.entry)
+            continue
+        place = f"{path}.{key}[{places[note.entry]}]"
+        if note.entry in told:
+            yield Problem(place, f"two notes of the entry {note.entry!r}: keep one of them")
+        told.add(note.entry)
+        yield from _problems_of_note(note, place)
+
+
+def _problems_of_note(note: EntryNote, path: str) -> Iterator[Problem]:
+    for name, text in (("reason", note.reason), ("by", note.by), ("alert_id", note.alert_id or "")):
+        if len(text) > LONGEST_REASON:
+            yield Problem(f"{path}.{name}", f"{name} has at most {LONGEST_REASON} characters")
+        elif fault := fault_of_text(text, lines=name == "reason"):
+            yield Problem(f"{path}.{name}", fault)
+    for name, moment in (("at", note.at), ("until", note.until)):
+        if moment is not None and moment.tzinfo is None:
+            yield Problem(f"{path}.{name}", f"{name} needs its time zone, such as Z for UTC")
 
 
 def _fault_of_entry(row: RuleType, entry: str) -> str | None:
     if not entry.strip():
         return "an entry is not empty"
+    if len(entry) > LONGEST_ENTRY:
+        return f"an entry has at most {LONGEST_ENTRY} characters"
+    if fault := fault_of_text(entry):
+        return fault
     if row.value_type == "IpCidr":
-        try:
-            parse_entry(entry)
-        except ValueError as error:
-            return str(error)
-    algorithm, colon, digest = entry.partition(":")
-    if row.subject == "process" and colon and algorithm.lower() in HASHES:
-        length = HASHES[algorithm.lower()]
-        if len(digest) != length or not set(digest.lower()) <= set("0123456789abcdef"):
-            return f"{entry!r}: a {algorithm.lower()} hash has {length} hexadecimal digits"
+        return _fault_of_address(entry)
+    return _fault_of_hash(entry) if row.subject == "process" else None
+
+
+def _fault_of_address(entry: str) -> str | None:
+    if "%" in entry:
+        return f"{entry!r}: leave the zone behind % out, an entry means an address on every interface"
+    try:
+        parse_entry(entry)
+    except ValueError as error:
+        return str(error)
     return None
+
+
+def _fault_of_hash(entry: str) -> str | None:
+    algorithm, colon, digest = entry.partition(":")
+    length = HASHES.get(algorithm.lower()) if colon else None
+    if length is None or (len(digest) == length and set(digest.lower()) <= set("0123456789abcdef")):
+        return None
+    return f"{entry!r}: a {algorithm.lower()} hash has {length} hexadecimal digits"
 
 
 ImplicitEntry = Literal["loopback", "link_local", "server"]
@@ -224,6 +278,7 @@ def problems_of_group(group: SecurityGroup, path: str = "") -> Iterator[Problem]
     """Yield everything about a group that an operator must mend, each with its path below `path`."""
     if not group.name.strip():
         yield Problem(path, "a group has a name")
+    yield from _problems_of_texts(group, path)
     if group.allowed_lateness is not None and not timedelta() <= group.allowed_lateness <= MAXIMUM_WINDOW:
         yield Problem(f"{path}.allowed_lateness", "allowed_lateness is between PT0S and P2D")
     for index, address in enumerate(group.server_addresses):
@@ -237,3 +292,14 @@ def problems_of_group(group: SecurityGroup, path: str = "") -> Iterator[Problem]
         if rule.type in seen:
             yield Problem(f"{path}.rules[{index}].type", f"{rule.type} stands twice in this group")
         seen.add(rule.type)
+
+
+def _problems_of_texts(group: SecurityGroup, path: str) -> Iterator[Problem]:
+    if fault := fault_of_text(group.name):
+        yield Problem(path or "name", fault)
+    if fault := fault_of_text(group.description, lines=True):
+        yield Problem(f"{path}.description", fault)
+    for kind, names in (("ids", group.members.ids), ("globs", group.members.globs)):
+        for index, name in enumerate(names):
+            if fault := fault_of_text(name):
+                yield Problem(f"{path}.members.{kind}[{index}]", fault)
