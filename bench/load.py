@@ -34,10 +34,15 @@ class Target(Struct, frozen=True):
 
 
 class Sent(Struct):
-    """What came of the requests: seconds that each took, and how many were answered with which status."""
+    """
+    What came of the requests: seconds that each took, and how many were answered with which status.
+
+    `moments` are when each was answered, by the performance counter, in the order of `delays`.
+    """
 
     seconds: float = 0.0
     delays: list[float] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
 
 
@@ -76,7 +81,8 @@ async def _send_some(
             at = time.perf_counter()
             writer.write(content)
             status = await _answer(reader)
-            sent.delays.append(time.perf_counter() - at)
+            sent.moments.append(time.perf_counter())
+            sent.delays.append(sent.moments[-1] - at)
             sent.statuses[status] = sent.statuses.get(status, 0) + 1
 
 

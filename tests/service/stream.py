@@ -14,26 +14,35 @@ from fencepost.engine.lifecycle import alert_id
 from fencepost.model.alert import Action, Alert
 from fencepost.model.entry import (
     AlertActed,
+    AlertAssigned,
+    AlertCommented,
     DeviceAssigned,
     Entry,
     GatewayOpened,
     GroupDeleted,
     GroupPut,
+    LayerPut,
+    Mend,
     Operated,
     Received,
+    SuppressionDeleted,
+    SuppressionPut,
     Ticked,
     TurnedAway,
     TwinServed,
 )
 from fencepost.model.identity import Channel
+from fencepost.model.layer import Layer
 from fencepost.model.record import Tally
-from fencepost.model.rule import AllowlistRule, SecurityGroup, TimeWindowRule
+from fencepost.model.rule import AllowlistRule, DenylistRule, EntryNote, SecurityGroup, TimeWindowRule
+from fencepost.model.suppression import Condition, SuppressionRule
 from fencepost.service.patience import Patience
 from fencepost.service.processor import Processor
 from fencepost.simulation.fleet import Fleet
 from fencepost.simulation.groups import groups_text
 from fencepost.store.control import ControlStore
 
+MINER = "/tmp/.x/miner"  # noqa: S108
 WAYS: tuple[Channel | None, ...] = ("mqtt", "mqtt", None, "https", "amqp")
 
 
@@ -53,6 +62,7 @@ def entries(devices: int = 20, seed: int = 3) -> tuple[Entry, ...]:
         via = WAYS[number % len(WAYS)]
         said.append(Received(delivery.device_id, delivery.received_at, body, via))
         said += _others(number, delivery.received_at, groups)
+        said += _edits(number, delivery.received_at, groups)
         said += _seen(number, delivery.device_id, delivery.received_at)
     said.append(Ticked(clock + timedelta(hours=10)))
     return tuple(said)
@@ -99,9 +109,76 @@ def _others(number: int, at: datetime, groups: Sequence[SecurityGroup]) -> Itera
         case 90:
             yield TurnedAway("cam-0002", at, 300_000, "too large")
         case n if n % 10 == 5:
-            identity = (f"cam-{1 + n % 12:04}", "ProcessNotAllowed", "/tmp/.x/miner")  # noqa: S108
             actions: tuple[Action, ...] = ("start", "resolve", "dismiss", "activate")
-            yield AlertActed(alert_id(identity, 1), actions[n // 10 % 4], at, "me", "because")
+            yield AlertActed(_miner(n), actions[n // 10 % 4], at, "me", "because")
+            yield AlertActed(_miner(n), "start", at, "me", None, "what it never was")
+
+
+def _edits(number: int, at: datetime, groups: Sequence[SecurityGroup]) -> Iterator[Entry]:
+    """What people say beyond the groups, and about alerts."""
+    named = {group.name: group for group in groups}
+    match number:
+        case 20 | 700:
+            yield LayerPut(_fleet(number), at, "me", "known servers", None)
+        case 33 | 600 | 1200:
+            yield LayerPut(_own_layer(number), at, "me")
+        case 640 | 690 | 1000:
+            yield SuppressionPut(_known_visitor(number, at), at, "me")
+        case 850:
+            yield SuppressionDeleted("KNOWN", at, "me")
+        case 1010:
+            yield GroupPut(_mended(named["cameras"], at), at, "anna", "known", Mend(_miner(1), "allow"))
+        case 1100:
+            yield GroupPut(
+                structs.replace(named["cameras"], version=5), at, "anna", None, Mend(_miner(1), "undo")
+            )
+        case n if n % 10 == 3:
+            yield AlertAssigned(_miner(n), f"anna-{n % 4}" if n % 3 else None, at, "me")
+            yield AlertAssigned(_miner(n), "late", at, "me", seen="what it never was")
+            yield AlertCommented(_miner(n), "it is known", at, "bert")
+
+
+def _miner(number: int) -> str:
+    """Return the id of an alert that there is, or may be."""
+    return alert_id((f"cam-{1 + number % 12:04}", "ProcessNotAllowed", MINER), 1)
+
+
+def _fleet(number: int) -> Layer:
+    allow = ("192.0.2.1",) if number == 20 else ("192.0.2.0/24", "203.0.113.0/24")
+    allowed = AllowlistRule(type="ConnectionToIpNotAllowed", allow=allow)
+    denied = DenylistRule(type="ProcessDenied", deny=("nc",))
+    return Layer(rules=(allowed, denied), version=number)
+
+
+def _own_layer(number: int) -> Layer:
+    """Return what is expected of one device alone; the last edit leaves nothing."""
+    rule = AllowlistRule(type="ProcessNotAllowed", allow=(f"/opt/{number}/*",))
+    window = TimeWindowRule(
+        type="ActiveConnectionsNotInAllowedRange", min=0, max=number, window=timedelta(minutes=5)
+    )
+    return Layer(device_id="cam-0002", rules=() if number == 1200 else (rule, window), version=number)
+
+
+def _known_visitor(number: int, at: datetime) -> SuppressionRule:
+    known = Condition(field="alert.value", contains=("visitor",))
+    expires_at = at + timedelta(minutes=1) if number == 640 else None
+    name = "Other" if number == 1000 else "Known"
+    return SuppressionRule(
+        name=name, alert_type="*", reason="test", conditions=(known,), changed_at=at, expires_at=expires_at
+    )
+
+
+def _mended(group: SecurityGroup, at: datetime) -> SecurityGroup:
+    note = EntryNote(
+        entry=MINER, by="anna", at=at, until=at + timedelta(minutes=3), alert_id=_miner(1), reason="known"
+    )
+    rules = tuple(
+        structs.replace(rule, allow=(*rule.allow, MINER), notes=(note,))
+        if isinstance(rule, AllowlistRule) and rule.type == "ProcessNotAllowed"
+        else rule
+        for rule in group.rules
+    )
+    return structs.replace(group, rules=rules, version=4)
 
 
 class Bench:
@@ -130,6 +207,9 @@ class Result:
         self.tallies: list[Tally] = store.tallies(limit=1000).items
         self.devices = [structs.replace(one, position=0) for one in store.devices(limit=1000).items]
         self.groups = store.groups()
+        self.layers = store.layers()
+        self.suppressions = store.suppressions()
+        self.mends = {alert.alert_id: store.mends(alert.alert_id) for alert in self.alerts}
         self.quarantined = store.quarantine(limit=1000).items
         self.audit = store.audit(limit=1000).items
         self.history = {alert.alert_id: store.changes_of(alert.alert_id) for alert in self.alerts}

@@ -370,7 +370,7 @@ def test_changes_of_one_commit_are_published_in_the_order_of_their_positions(tmp
 
     async def run() -> None:
         async with world(tmp_path) as made:
-            listener = made.feed.listen()
+            listener = made.feed.listen("somebody")
             assert listener is not None
             await made.pipeline.submit(said("/bin/a", "/bin/b", "/bin/a", "/bin/c", "/bin/b"))
             await settled(made, 5)
@@ -407,7 +407,7 @@ def test_a_fault_of_ours_ends_the_service_loudly_and_answers_who_waits(tmp_path:
 def test_changes_are_published_when_they_are_committed(tmp_path: Path) -> None:
     async def run() -> None:
         async with world(tmp_path) as made:
-            listener = made.feed.listen()
+            listener = made.feed.listen("somebody")
             assert listener is not None
             await made.pipeline.submit(said("/bin/a"))
             change = await asyncio.wait_for(listener.changes.get(), 5)

@@ -64,6 +64,11 @@ def test_the_stream_has_everything_in_it(undisturbed: Result) -> None:
     assert any(
         step.action in ("start", "resolve", "dismiss") for h in undisturbed.history.values() for step in h
     )
+    steps = {step.action for history in undisturbed.history.values() for step in history}
+    assert steps >= {"open", "allow", "suppress", "assign", "comment"}
+    assert {record.action for record in undisturbed.audit} >= {"allow", "undo", "assign", "comment"}
+    assert len(undisturbed.layers) == 2
+    assert any(undisturbed.mends.values())
     assert undisturbed.notices
     assert sum(device.messages for device in undisturbed.devices) > 100
     assert "nobody" not in {device.device_id for device in undisturbed.devices}
@@ -157,7 +162,7 @@ def test_a_damaged_snapshot_costs_time_only(tmp_path: Path, undisturbed: Result)
     journal.close()
 
 
-def test_where_the_journal_lost_an_edit_the_stores_groups_are_in_force(tmp_path: Path) -> None:
+def test_where_the_journal_lost_an_edit_the_stores_groups_and_layers_are_in_force(tmp_path: Path) -> None:
     said = entries()
     bench = Bench(tmp_path)
     bench.process(said)
@@ -168,4 +173,6 @@ def test_where_the_journal_lost_an_edit_the_stores_groups_are_in_force(tmp_path:
         again = recover(journal, store, [], now=NOW, patience=Patience(Event()))
         assert again.position == len(said)
         assert {group.name: group for group in again.detector.groups()} == {g.name: g for g in store.groups()}
+        layers = again.detector.layers()
+        assert [layers.fleet, *layers.devices.values()] == [one for one in store.layers() if one.rules]
     journal.close()

@@ -5,6 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 from fencepost.model.rule import Members, SecurityGroup, TimeWindowRule
 from fencepost.service.replay import Replay
+from fencepost.testing import (
+    active_connections,
+    allowing,
+    connection,
+    device_layer,
+    fleet,
+    group,
+    layers_of,
+    message,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -92,3 +102,15 @@ def test_a_device_whose_receive_times_go_back_is_counted() -> None:
     assert replay.counts.backwards == 0
     replay.receive("cam-1", a_call(NOW - 22 * MINUTE), NOW - 11 * MINUTE, "here")
     assert replay.counts.backwards == 1
+
+
+def test_S27_files_are_judged_by_the_layers_too() -> None:
+    """An entry of the fleet allows, a range of the device's own judges."""
+    layers = layers_of(
+        fleet(allowing("ConnectionToIpNotAllowed", "198.51.100.7")),
+        device_layer("d", active_connections(high=0)),
+    )
+    of_group = group(allowing("ConnectionToIpNotAllowed"), active_connections(high=9))
+    replay = Replay([of_group], layers, wall_clock=lambda: NOW)
+    replay.judge("d", message(connection(NOW, "198.51.100.7")), NOW)
+    assert [alert.rule_type for alert in replay.alerts()] == ["ActiveConnectionsNotInAllowedRange"]

@@ -12,6 +12,7 @@ from msgspec import Struct
 from fencepost.engine.clock import HORIZON
 from fencepost.model.alert import Alert, Flag
 from fencepost.model.event import Event, SecurityMessage
+from fencepost.model.layer import EffectiveRule, effective_rules
 from fencepost.model.outcome import Duplicate, Finding, Late, Outcome, Skewed
 from fencepost.model.rule import Rule, SecurityGroup, TimeWindowRule
 from fencepost.service.reasons import Reason, Reasons, reasons_for
@@ -66,8 +67,9 @@ class Explainer:
         self.others = 0
         self._replay = replay
         self._device_id = device_id
-        self._rule = rule
-        self._reasons: Reasons = reasons_for(rule, group)
+        effective = _effective(replay, device_id, rule, group)
+        self._rule = rule = effective.rule
+        self._reasons: Reasons = reasons_for(effective, group)
         self._names = _WATCHED.get(rule.row.subject, (rule.row.event,))
         self._known: set[str] = set()
 
@@ -142,7 +144,9 @@ class Explainer:
                     why = f"older than {_HOURS} h when it came: kept, but judged no more"
                     return [Reason(None, counted=False, why=why)]
         findings = [one for one in outcomes if isinstance(one, Finding) and self._stands_on(one, event)]
-        return self._reasons(event, findings) or [Reason(None, counted=False, why="the event has no payload")]
+        return self._reasons(event, findings, _judged_at(event, outcomes)) or [
+            Reason(None, counted=False, why="the event has no payload")
+        ]
 
     def _explanation(
         self,
@@ -153,12 +157,11 @@ class Explainer:
         changes: tuple[Change, ...],
     ) -> Explanation:
         flags: list[Flag] = []
-        judged_at = event.occurred_at
+        judged_at = _judged_at(event, outcomes)
         for outcome in outcomes:
             match outcome:
                 case Skewed(event_id=event.id):
                     flags.append("clock_skew")
-                    judged_at = outcome.judged_at
                 case Late(event_id=event.id):
                     flags.append("late")
         rule = self._rule
@@ -184,6 +187,18 @@ class Explainer:
             flags=tuple(dict.fromkeys(flags)),
             alerts=changes,
         )
+
+
+def _effective(replay: Replay, device_id: str, rule: Rule, group: SecurityGroup) -> EffectiveRule:
+    """Return a rule of a group as it is for a device (S27)."""
+    layers = replay.detector.layers()
+    rules = effective_rules(group, layers.fleet, layers.devices.get(device_id))
+    return next(one for one in rules if one.rule.type == rule.type)
+
+
+def _judged_at(event: Event, outcomes: Sequence[Outcome]) -> datetime:
+    skewed = (one for one in outcomes if isinstance(one, Skewed) and one.event_id == event.id)
+    return next((one.judged_at for one in skewed), event.occurred_at)
 
 
 def _name(event: Event) -> str:

@@ -2,35 +2,39 @@
 
 import asyncio
 from collections.abc import Sequence
+from weakref import WeakSet
 
 from fencepost.model.alert import Alert
 
 ROOM = 1000
 """Changes that a listener may lag behind before it is cut off and has to resume."""
 LISTENERS = 1000
+OF_ONE = 20
+"""Listeners of one name: a person with several windows, not a program that forgets to close its streams."""
 
 
 class Listener:
     """One who listens: `changes` yields alerts with their positions, then None when it is cut off."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.changes: asyncio.Queue[tuple[Alert, int] | None] = asyncio.Queue(ROOM + 1)
 
 
 class Feed:
-    """Hands changes to all listeners; one who does not keep up delays nobody."""
+    """Hands changes to all listeners; one who does not keep up delays nobody, one whom nobody holds is gone."""
 
     def __init__(self) -> None:
-        self._listeners: set[Listener] = set()
+        self._listeners: WeakSet[Listener] = WeakSet()
 
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def listen(self) -> Listener | None:
-        """Return a new listener, None where there are too many already."""
-        if len(self._listeners) >= LISTENERS:
+    def listen(self, name: str) -> Listener | None:
+        """Return a new listener, None where there are too many already, or too many of this name."""
+        if len(self._listeners) >= LISTENERS or sum(one.name == name for one in self._listeners) >= OF_ONE:
             return None
-        listener = Listener()
+        listener = Listener(name)
         self._listeners.add(listener)
         return listener
 

@@ -7,13 +7,18 @@ from msgspec import Struct
 from fencepost.engine.detector import Detector
 from fencepost.model.entry import (
     AlertActed,
+    AlertAssigned,
+    AlertCommented,
     DeviceAssigned,
     Entry,
     GatewayOpened,
     GroupDeleted,
     GroupPut,
+    LayerPut,
     Operated,
     Received,
+    SuppressionDeleted,
+    SuppressionPut,
     Ticked,
     TurnedAway,
     TwinServed,
@@ -53,27 +58,36 @@ def understand(body: bytes) -> SecurityMessage | DeviceError:
 
 def judge(detector: Detector, position: int, entry: Entry, decoded: Decoded = None) -> Judged:
     """Say an entry to the detector; a message is decoded unless it has been already."""
-    outcomes: list[Outcome] = []
     match entry:
         case Received():
             return _judge_message(detector, position, entry, decoded)
+        case GroupPut() | GroupDeleted() | LayerPut() | DeviceAssigned():
+            return Judged(position, entry, _edit(detector, entry))
         case Operated():
-            outcomes = detector.operate(entry.device_id, entry.operation, entry.at)
+            return Judged(position, entry, detector.operate(entry.device_id, entry.operation, entry.at))
         case TwinServed():
             detector.serve_twin(entry.device_id, entry.delays)
         case GatewayOpened():
             detector.open_gateway(entry.at)
         case Ticked():
-            outcomes = detector.tick(entry.at, MOST_DUE)
-        case GroupPut():
-            outcomes = detector.replace_group(entry.group, entry.at)
-        case GroupDeleted():
-            outcomes = detector.remove_group(entry.name, entry.at)
-        case DeviceAssigned():
-            outcomes = detector.assign(entry.device_id, entry.tag, entry.at)
-        case AlertActed() | TurnedAway():
+            return Judged(position, entry, detector.tick(entry.at, MOST_DUE))
+        case AlertActed() | AlertAssigned() | AlertCommented() | TurnedAway():
             pass
-    return Judged(position, entry, outcomes)
+        case SuppressionPut() | SuppressionDeleted():  # what opens is dismissed by the ledger
+            pass
+    return Judged(position, entry, [])
+
+
+def _edit(detector: Detector, edit: GroupPut | GroupDeleted | LayerPut | DeviceAssigned) -> list[Outcome]:
+    match edit:
+        case GroupPut():
+            return detector.replace_group(edit.group, edit.at)
+        case GroupDeleted():
+            return detector.remove_group(edit.name, edit.at)
+        case LayerPut():
+            return detector.replace_layer(edit.layer, edit.at)
+        case DeviceAssigned():
+            return detector.assign(edit.device_id, edit.tag, edit.at)
 
 
 def _judge_message(detector: Detector, position: int, entry: Received, decoded: Decoded) -> Judged:

@@ -7,46 +7,64 @@ writes nothing itself.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from fencepost.engine.book import AlertBook
-from fencepost.engine.lifecycle import REPAIRED, Identity, identity_of
-from fencepost.model.alert import Alert
+from fencepost.engine.lifecycle import REPAIRED, Identity, identity_of, suppressed
+from fencepost.model.alert import Alert, State
+from fencepost.model.alert_view import etag_of
 from fencepost.model.entry import (
     AlertActed,
+    AlertAssigned,
+    AlertCommented,
     DeviceAssigned,
     Entry,
     GatewayOpened,
     GroupDeleted,
     GroupPut,
+    LayerPut,
     Operated,
     Received,
+    SuppressionDeleted,
+    SuppressionPut,
     Ticked,
     TurnedAway,
     TwinServed,
 )
 from fencepost.model.errors import OperatorError, Problem
-from fencepost.model.outcome import Cleared, Finding, GroupReplaced, Outcome, Reassigned, Recovered
-from fencepost.model.record import ENGINE, AlertChange, AuditRecord, Changes, Notice, Step
-from fencepost.model.rule import SecurityGroup
+from fencepost.model.outcome import (
+    Cleared,
+    Finding,
+    GroupReplaced,
+    LayerReplaced,
+    Outcome,
+    Reassigned,
+    Recovered,
+)
+from fencepost.model.record import ENGINE, AlertChange, Changes, Notice, Step
+from fencepost.model.suppression import SuppressionRule, suppressing
+from fencepost.service import audit
+from fencepost.service.answers import Outdated
+from fencepost.service.audit import AlertEntry
 from fencepost.service.device_records import records_of
+from fencepost.service.expectations import Edit, Expectations
 from fencepost.service.judge import Judged
 from fencepost.service.ports import AlertStore
 from fencepost.service.tallies import Tallies, refusals_of
 
-SHOWN = 100
-"""Entries of a list that the audit shows."""
 FEW = 50
-"""So many moved devices are asked for one by one; for more, all standing alerts are read once."""
+"""So many groups or devices are asked for one by one; for more, all standing alerts are read once."""
+
+Refusal = OperatorError | Outdated
+"""Why what a person wanted to do about an alert is not done."""
 
 
 class Known(Struct, frozen=True):
-    """What the store knows before a commit: alerts, and the tags of devices that are assigned anew."""
+    """What the store knows before a commit: alerts by id, and the tags of devices that are assigned anew."""
 
     book: AlertBook
+    alerts: dict[str, Alert]
     tags: dict[str, str | None]
 
 
@@ -54,22 +72,22 @@ class Ledger:
     """
     Turns what the detector concluded into commits, in the order of the journal.
 
-    `groups` are those in force after the latest commit, by name without case.
+    `expectations` are those in force after the latest commit.
     """
 
     def __init__(self, store: AlertStore) -> None:
         self._store = store
-        self.groups = {group.name.casefold(): group for group in store.groups()}
+        self.expectations = Expectations(store)
 
     def changes(
         self, after: int, batch: Sequence[Judged], known: Known
-    ) -> tuple[Changes, dict[int, OperatorError]]:
+    ) -> tuple[Changes, dict[int, Refusal]]:
         """
         Return all that a batch of judged entries leads to, and why actions of it are not allowed.
 
         `after` is the position that the store stands at, `known` what `known_to` said of the same batch.
         """
-        commit = _Commit(known, self.groups, after, batch[-1].position)
+        commit = _Commit(known, self.expectations, after, batch[-1].position)
         for judged in batch:
             commit.take(judged)
         commit.changes.devices = records_of(batch, batch[-1].position)
@@ -78,57 +96,55 @@ class Ledger:
     def known_to(self, batch: Sequence[Judged]) -> Known:
         """Return what the store knows of all that a batch may concern; raises StoreUnavailable."""
         outcomes = [outcome for judged in batch for outcome in judged.outcomes]
+        named = self._named(batch)
         identities = {identity for outcome in outcomes if (identity := _identity_in(outcome)) is not None}
-        standing = [
-            *self._standing_of_groups(outcomes),
-            *self._standing_of_moved(outcomes),
-            *self._acted(batch),
-        ]
-        identities.update(map(identity_of, standing))
+        identities.update(map(identity_of, named))
         recent = self._store.histories(identities) if identities else []
-        alerts = {alert.alert_id: alert for alert in (*standing, *recent)}
+        standing = [*self._standing_of_groups(outcomes), *self._standing_of_devices(outcomes)]
+        alerts = {alert.alert_id: alert for alert in (*standing, *named, *recent)}
         assigned = {one.entry.device_id for one in batch if isinstance(one.entry, DeviceAssigned)}
         states = self._store.tags([*assigned]) if assigned else []
         tags = {state.device_id: state.tag for state in states if state.is_known}
-        return Known(AlertBook(alerts.values()), tags)
+        return Known(AlertBook(alerts.values()), alerts, tags)
 
     def _standing_of_groups(self, outcomes: Iterable[Outcome]) -> list[Alert]:
         names = {outcome.group.name for outcome in outcomes if isinstance(outcome, GroupReplaced)}
+        if len(names) > FEW:
+            keys = {name.casefold() for name in names}
+            return [alert for alert in self._store.standing() if alert.group.casefold() in keys]
         return [alert for name in names for alert in self._store.standing(group=name)]
 
-    def _standing_of_moved(self, outcomes: Iterable[Outcome]) -> list[Alert]:
-        moved = {outcome.device_id for outcome in outcomes if isinstance(outcome, Reassigned)}
-        if len(moved) > FEW:
-            return [alert for alert in self._store.standing() if alert.device_id in moved]
-        return [alert for device_id in moved for alert in self._store.standing(device_id=device_id)]
+    def _standing_of_devices(self, outcomes: Iterable[Outcome]) -> list[Alert]:
+        devices = {one.device_id for one in outcomes if isinstance(one, Reassigned | LayerReplaced)}
+        if len(devices) > FEW:
+            return [alert for alert in self._store.standing() if alert.device_id in devices]
+        return [alert for device_id in devices for alert in self._store.standing(device_id=device_id)]
 
-    def _acted(self, batch: Sequence[Judged]) -> list[Alert]:
-        ids = [one.entry.alert_id for one in batch if isinstance(one.entry, AlertActed)]
-        return [alert for alert_id in ids if (alert := self._store.alert(alert_id)) is not None]
+    def _named(self, batch: Sequence[Judged]) -> list[Alert]:
+        """Return the alerts that people name."""
+        ids = {name for one in batch if (name := _alert_in(one.entry)) is not None}
+        return [alert for alert_id in sorted(ids) if (alert := self._store.alert(alert_id)) is not None]
 
 
 class _Commit:
     """One commit in the making."""
 
-    def __init__(self, known: Known, groups: dict[str, SecurityGroup], after: int, position: int) -> None:
+    def __init__(self, known: Known, expectations: Expectations, after: int, position: int) -> None:
         self.changes = Changes(after=after, position=position)
-        self.refused: dict[int, OperatorError] = {}
+        self.refused: dict[int, Refusal] = {}
         self._book = known.book
+        self._known = known.alerts
         self._tags = known.tags
-        self._groups = groups
-        self._known = {alert.alert_id: alert for alert in known.book.alerts()}
+        self._expectations = expectations
+        self._ids: dict[Identity, set[str]] | None = None
         self._changed: dict[str, tuple[Alert, int]] = {}
         self._tallies = Tallies()
 
     def take(self, judged: Judged) -> None:
         at = time_of(judged.entry)
-        moved = len(self.changes.history)
+        steps = len(self.changes.history)
         for outcome in judged.outcomes:
-            if _identity_in(outcome) is not None or isinstance(outcome, Reassigned | GroupReplaced):
-                for alert in self._book.apply(outcome):
-                    self._put(alert, judged, at)
-            else:
-                self._tallies.take(outcome, at)
+            self._conclude(outcome, judged, at)
         match judged.entry:
             case Received():
                 self._refuse(judged, judged.entry)
@@ -136,12 +152,21 @@ class _Commit:
                 self._turn_away(judged.position, judged.entry)
             case Operated():
                 self._tallies.take_operation(judged.entry)
-            case AlertActed():
+            case AlertActed() | AlertAssigned() | AlertCommented():
                 self._act(judged, judged.entry)
-            case GroupPut() | GroupDeleted() | DeviceAssigned():
-                self._audit(judged.position, judged.entry, len(self.changes.history) - moved)
+            case GroupPut() | GroupDeleted() | LayerPut() | SuppressionPut() | SuppressionDeleted():
+                self._edit(judged.position, judged.entry, steps)
+            case DeviceAssigned():
+                self._assign(judged.position, judged.entry, len(self.changes.history) - steps)
             case Ticked() | TwinServed() | GatewayOpened():
                 pass
+
+    def _conclude(self, outcome: Outcome, judged: Judged, at: datetime) -> None:
+        if not _concerns_alerts(outcome):
+            self._tallies.take(outcome, at)
+            return
+        for alert in self._book.apply(outcome):
+            self._put(alert, judged, at)
 
     def finish(self) -> Changes:
         # a reader of the stream goes on behind the last position that it has heard of
@@ -149,70 +174,130 @@ class _Commit:
         self.changes.tallies = self._tallies.all()
         return self.changes
 
+    # alerts
+
     def _put(self, alert: Alert, judged: Judged, at: datetime) -> None:
+        """Take down what the engine made of an alert."""
         before = self._known.get(alert.alert_id)
-        self._known[alert.alert_id] = alert
-        self._changed[alert.alert_id] = alert, judged.position
+        if before is None and alert.state == "Active":
+            rule = suppressing(self._expectations.suppressions, alert, at)
+            if rule is not None:
+                self._suppress(alert, rule, judged, at)
+                return
+        self._note(alert, judged.position)
         if before is not None and before.state == alert.state and before.merged_into == alert.merged_into:
             return
-        by_hand = judged.entry if isinstance(judged.entry, AlertActed) else None
+        state = before.state if before is not None else None
+        self._step(alert, state, _step(before, alert), judged, at)
+        self._tell(alert, state, judged.position, at)
+
+    def _suppress(self, alert: Alert, rule: SuppressionRule, judged: Judged, at: datetime) -> None:
+        """The owner knows: the alert is dismissed as it opens, and nobody is told."""
+        self._step(alert, None, "open", judged, at)
+        dismissed = suppressed(alert, rule.name)
+        self._book.replace(dismissed)
+        self._note(dismissed, judged.position)
+        self._step(dismissed, alert.state, "suppress", judged, at)
+
+    def _act(self, judged: Judged, entry: AlertEntry) -> None:
+        """Carry out what a person wants done about an alert, or refuse it."""
+        alert = self._known.get(entry.alert_id)
+        if alert is None:
+            self.refused[judged.position] = not_there(entry.alert_id)
+            return
+        if not isinstance(entry, AlertCommented) and entry.seen not in (None, etag_of(alert)):
+            self.refused[judged.position] = Outdated("the alert has been changed meanwhile: read it again")
+            return
+        try:
+            after = self._moved(alert, entry)
+        except OperatorError as error:
+            self.refused[judged.position] = error
+            return
+        if after == alert and isinstance(entry, AlertAssigned):
+            return
+        self._note(after, judged.position)
+        self._step_by_hand(alert, after, judged, entry)
+        self.changes.audit.append(audit.of_alert(judged.position, entry, alert, after))
+
+    def _moved(self, alert: Alert, entry: AlertEntry) -> Alert:
+        match entry:
+            case AlertActed():
+                self._refuse_twins(alert, entry)
+                return self._book.act(alert, entry.action)
+            case AlertAssigned():
+                assigned = structs.replace(alert, assigned_to=entry.assigned_to)
+                self._book.replace(assigned)
+                return assigned
+            case AlertCommented():
+                return alert
+
+    def _step_by_hand(self, before: Alert, after: Alert, judged: Judged, entry: AlertEntry) -> None:
+        match entry:
+            case AlertActed():
+                self._step(after, before.state, entry.action, judged, entry.at, comment=entry.comment)
+                if before.state != after.state:
+                    self._tell(after, before.state, judged.position, entry.at)
+            case AlertAssigned():
+                named = f"assigned to {entry.assigned_to}" if entry.assigned_to else "assigned to nobody"
+                self._step(after, before.state, "assign", judged, entry.at, reason=named)
+            case AlertCommented():
+                self._step(
+                    after, before.state, "comment", judged, entry.at, reason=None, comment=entry.comment
+                )
+
+    def _refuse_twins(self, alert: Alert, entry: AlertActed) -> None:
+        """One alert of an identity is open at a time (S20)."""
+        if entry.action != "activate":
+            return
+        for other in self._alike(identity_of(alert)):
+            if other.ordinal > alert.ordinal and other.state != "Resolved":
+                reason = f"a later alert of the same is {other.state}: act on {other.alert_id}"
+                raise OperatorError([Problem(alert.alert_id, reason)])
+
+    def _alike(self, identity: Identity) -> list[Alert]:
+        """Return the known alerts of an identity; they are looked through once, for many may be asked about."""
+        if self._ids is None:
+            self._ids = {}
+            for alert in self._known.values():
+                self._ids.setdefault(identity_of(alert), set()).add(alert.alert_id)
+        return [self._known[alert_id] for alert_id in self._ids.get(identity, ())]
+
+    def _note(self, alert: Alert, position: int) -> None:
+        if self._ids is not None:
+            self._ids.setdefault(identity_of(alert), set()).add(alert.alert_id)
+        self._known[alert.alert_id] = alert
+        self._changed[alert.alert_id] = alert, position
+
+    def _step(
+        self,
+        alert: Alert,
+        before: State | None,
+        action: Step,
+        judged: Judged,
+        at: datetime,
+        *,
+        reason: str | UnsetType | None = UNSET,
+        comment: str | None = None,
+    ) -> None:
         self.changes.history.append(
             AlertChange(
                 alert_id=alert.alert_id,
                 position=judged.position,
                 at=at,
                 actor=getattr(judged.entry, "actor", ENGINE),
-                action=by_hand.action if by_hand is not None else _step(before, alert),
-                before=before.state if before is not None else None,
+                action=action,
+                before=before,
                 after=alert.state,
-                reason=alert.reason,
-                comment=by_hand.comment if by_hand is not None else None,
-            )
-        )
-        self.changes.notices.append(
-            Notice(
-                alert_id=alert.alert_id,
-                position=judged.position,
-                at=at,
-                state=alert.state,
-                previous=before.state if before is not None else None,
+                reason=alert.reason if reason is UNSET else reason,
+                comment=comment,
             )
         )
 
-    def _act(self, judged: Judged, entry: AlertActed) -> None:
-        alert = self._known.get(entry.alert_id)
-        if alert is None:
-            self.refused[judged.position] = not_there(entry.alert_id)
-            return
-        try:
-            self._refuse_twins(alert, entry)
-            moved = self._book.act(alert, entry.action)
-        except OperatorError as error:
-            self.refused[judged.position] = error
-            return
-        self._put(moved, judged, entry.at)
-        self.changes.audit.append(
-            AuditRecord(
-                position=judged.position,
-                at=entry.at,
-                actor=entry.actor,
-                action=entry.action,
-                subject=f"alert/{entry.alert_id}",
-                before={"state": alert.state},
-                after={"state": moved.state},
-                effect=entry.comment or "",
-            )
-        )
+    def _tell(self, alert: Alert, before: State | None, position: int, at: datetime) -> None:
+        notice = Notice(alert_id=alert.alert_id, position=position, at=at, state=alert.state, previous=before)
+        self.changes.notices.append(notice)
 
-    def _refuse_twins(self, alert: Alert, entry: AlertActed) -> None:
-        """One alert of an identity is open at a time (S20)."""
-        if entry.action != "activate":
-            return
-        identity = identity_of(alert)
-        for other in self._known.values():
-            if other.ordinal > alert.ordinal and other.state != "Resolved" and identity_of(other) == identity:
-                reason = f"a later alert of the same is {other.state}: act on {other.alert_id}"
-                raise OperatorError([Problem(alert.alert_id, reason)])
+    # messages
 
     def _refuse(self, judged: Judged, entry: Received) -> None:
         rows = refusals_of(judged, entry)
@@ -228,47 +313,56 @@ class _Commit:
         detail = {"reason": entry.reason, "size": entry.size, "position": position}
         self._tallies.add(entry.device_id, "rejected", "turned away", entry.received_at, detail)
 
-    def _audit(self, position: int, entry: GroupPut | GroupDeleted | DeviceAssigned, moved: int) -> None:
-        before, after = self._edit(position, entry)
-        self.changes.audit.append(
-            AuditRecord(
-                position=position,
-                at=entry.at,
-                actor=entry.actor,
-                action="delete" if isinstance(entry, GroupDeleted) else "put",
-                subject=_subject_of(entry),
-                before=before,
-                after=after,
-                effect=f"{moved} alerts changed their state" if moved != 1 else "1 alert changed its state",
-            )
-        )
+    # edits
 
-    def _edit(
-        self, position: int, entry: GroupPut | GroupDeleted | DeviceAssigned
-    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        match entry:
-            case GroupPut():
-                before = self._groups.get(entry.group.name.casefold())
-                self._groups[entry.group.name.casefold()] = entry.group
-                self.changes.groups_put.append((entry.group, position))
-                return _plain(before), _plain(entry.group)
-            case GroupDeleted():
-                before = self._groups.pop(entry.name.casefold(), None)
-                self.changes.groups_put = [
-                    put for put in self.changes.groups_put if put[0].name.casefold() != entry.name.casefold()
-                ]
-                self.changes.groups_deleted.append(entry.name)
-                return _plain(before), None
-            case DeviceAssigned():
-                before_tag = self._tags.get(entry.device_id, UNSET)
-                self._tags[entry.device_id] = entry.tag
-                known_before = None if before_tag is UNSET else {"SecurityGroup": before_tag}
-                return known_before, {"SecurityGroup": entry.tag}
+    def _edit(self, position: int, edit: Edit, steps: int) -> None:
+        """Put an edit in force; `steps` is how much history there was before it."""
+        moved = self.changes.history[steps:]
+        before, after = self._expectations.carry_out(position, edit, self.changes)
+        self.changes.audit.append(audit.of_edit(position, edit, before, after, len(moved)))
+        if isinstance(edit, GroupPut | LayerPut) and edit.mend is not None and edit.mend.action == "allow":
+            self._tell_of_mend(position, edit, edit.mend.alert_id, steps)
+
+    def _tell_of_mend(self, position: int, edit: GroupPut | LayerPut, alert_id: str, steps: int) -> None:
+        """Let the history of the alert from which a list was mended say so, whether that moved it or not."""
+        history = self.changes.history
+        comment = edit.reason or None
+        for place in range(steps, len(history)):
+            if history[place].alert_id == alert_id:
+                history[place] = structs.replace(history[place], comment=comment)
+                return
+        alert = self._known.get(alert_id)
+        if alert is not None:
+            judged = Judged(position, edit, [])
+            self._step(alert, alert.state, "allow", judged, edit.at, reason=None, comment=comment)
+
+    def _assign(self, position: int, edit: DeviceAssigned, moved: int) -> None:
+        before = self._tags.get(edit.device_id, UNSET)
+        self._tags[edit.device_id] = edit.tag
+        known = None if before is UNSET else {"SecurityGroup": before}
+        self.changes.audit.append(audit.of_device(position, edit, known, moved))
 
 
 def time_of(entry: Entry) -> datetime:
     """Return when an entry was said."""
     return entry.received_at if isinstance(entry, Received | TurnedAway) else entry.at
+
+
+def _concerns_alerts(outcome: Outcome) -> bool:
+    return _identity_in(outcome) is not None or isinstance(
+        outcome, Reassigned | GroupReplaced | LayerReplaced
+    )
+
+
+def _alert_in(entry: Entry) -> str | None:
+    """Return the alert that a person names with what they do."""
+    match entry:
+        case AlertActed() | AlertAssigned() | AlertCommented():
+            return entry.alert_id
+        case GroupPut() | LayerPut():
+            return entry.mend.alert_id if entry.mend is not None else None
+        case _:
+            return None
 
 
 def not_there(alert_id: str) -> OperatorError:
@@ -294,23 +388,3 @@ def _step(before: Alert | None, after: Alert) -> Step:
     if after.state != "Resolved":
         return "reopen"
     return "repair" if after.reason == REPAIRED else after.ended_by or "recover"
-
-
-def _subject_of(entry: GroupPut | GroupDeleted | DeviceAssigned) -> str:
-    match entry:
-        case GroupPut():
-            return f"group/{entry.group.name}"
-        case GroupDeleted():
-            return f"group/{entry.name}"
-        case DeviceAssigned():
-            return f"device/{entry.device_id}"
-
-
-def _plain(group: SecurityGroup | None) -> dict[str, Any] | None:
-    """Return a group as the audit keeps it: of a very long list the beginning, the rest is in its version."""
-    plain: dict[str, Any] | None = msgspec.to_builtins(group)
-    for rule in plain["rules"] if plain is not None else ():
-        for name in ("allow", "deny"):
-            if len(rule.get(name, ())) > SHOWN:
-                rule[name] = [*rule[name][:SHOWN], f"... {len(rule[name]) - SHOWN} more"]
-    return plain

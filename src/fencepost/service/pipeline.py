@@ -21,6 +21,7 @@ from fencepost.model.errors import FencepostError
 from fencepost.model.event import SecurityMessage
 from fencepost.service.feed import Feed
 from fencepost.service.judge import Decoded
+from fencepost.service.ledger import Refusal
 from fencepost.service.patience import Stopped
 from fencepost.service.processor import Processed, Processor
 
@@ -42,12 +43,17 @@ _log = logging.getLogger(__name__)
 
 
 class Busy(FencepostError):  # noqa: N818 - a state, not somebody's error
-    """There is no room now: the sender is to come again after `retry_after` seconds."""
+    """
+    There is no room now: the sender is to come again after `retry_after` seconds.
 
-    def __init__(self, reason: str, retry_after: int = 1) -> None:
+    `is_kept` says that what was sent is journalled all the same, and will be carried out.
+    """
+
+    def __init__(self, reason: str, retry_after: int = 1, *, is_kept: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
+        self.is_kept = is_kept
 
 
 class Item(Struct, eq=False):
@@ -170,14 +176,31 @@ class Pipeline:
         """
         Return an entry's position when it is committed with all that follows from it.
 
-        Raises Busy as `submit` does, and OperatorError for an action that is not allowed.
+        Raises Busy as `submit` does, and OperatorError or Outdated for an action that is not allowed.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        position = await self.submit([Item(entry, done=done)])
-        if self._is_over:
-            _tell_of_the_end(done)
-        await done
+        position, (refusal,) = await self.carry_out_all([entry])
+        if refusal is not None:
+            raise refusal
         return position
+
+    async def carry_out_all(self, entries: Sequence[Entry]) -> tuple[int, list[Refusal | None]]:
+        """
+        Return the position of the first of some entries that follow each other when all are committed.
+
+        For each entry there is what `carry_out` would raise, or None. Raises Busy as `submit` does.
+        """
+        loop = asyncio.get_running_loop()
+        done: list[asyncio.Future[None]] = [loop.create_future() for _ in entries]
+        items = [Item(entry, done=one) for entry, one in zip(entries, done, strict=True)]
+        first = await self.submit(items)
+        if self._is_over:
+            for one in done:
+                _tell_of_the_end(one)
+        answers = await asyncio.gather(*done, return_exceptions=True)
+        for answer in answers:
+            if answer is not None and not isinstance(answer, Refusal):
+                raise answer
+        return first, [answer if isinstance(answer, Refusal) else None for answer in answers]
 
     def committed(self, first: int, items: Sequence[Item]) -> None:
         """Take items over from the journal, in order: the callback of its group commit."""
@@ -346,7 +369,8 @@ class _Load(Struct, frozen=True):
 
 def _tell_of_the_end(done: "asyncio.Future[None] | None") -> None:
     if done is not None and not done.done():
-        done.set_exception(Busy("the service ends: this is journalled, and carried out at the next start"))
+        reason = "the service ends: this is journalled, and carried out at the next start"
+        done.set_exception(Busy(reason, is_kept=True))
 
 
 def _answer(batch: Sequence[tuple[int, Item]], processed: Processed) -> None:

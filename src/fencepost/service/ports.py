@@ -6,9 +6,11 @@ from typing import Protocol
 from fencepost.engine.lifecycle import Identity
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
+from fencepost.model.layer import Layer
 from fencepost.model.record import Changes
 from fencepost.model.registry import TagState
 from fencepost.model.rule import SecurityGroup
+from fencepost.model.suppression import SuppressionRule
 
 
 class EntryLog(Protocol):
@@ -36,6 +38,12 @@ class AlertStore(Protocol):
 
     def groups(self) -> tuple[SecurityGroup, ...]:
         """Return the groups in force, in the order in which they were made."""
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers there are or were, the latter without rules."""
+
+    def suppressions(self) -> tuple[SuppressionRule, ...]:
+        """Return the rules by which alerts are dismissed as they open."""
 
     def histories(self, identities: Iterable[Identity]) -> list[Alert]:
         """Return the latest 32 alerts of each identity."""

@@ -12,9 +12,9 @@ from msgspec import Struct
 from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
-from fencepost.model.errors import OperatorError
+from fencepost.service.expectations import Expectations
 from fencepost.service.judge import INTERNAL, Decoded, judge
-from fencepost.service.ledger import Ledger
+from fencepost.service.ledger import Ledger, Refusal
 from fencepost.service.patience import Patience
 from fencepost.service.ports import AlertStore
 
@@ -23,7 +23,7 @@ class Processed(Struct, frozen=True):
     """What came of some entries: changed alerts with their positions, and actions that are not allowed."""
 
     alerts: list[tuple[Alert, int]]
-    refused: dict[int, OperatorError]
+    refused: dict[int, Refusal]
 
 
 class Processor:
@@ -50,6 +50,11 @@ class Processor:
     def trouble(self) -> str | None:
         """Say why the store cannot be reached at the moment, None when it can."""
         return self._patience.trouble
+
+    @property
+    def expectations(self) -> Expectations:
+        """Return what is in force after the latest commit."""
+        return self._ledger.expectations
 
     def recall(self, position: int, entry: Entry) -> None:
         """Judge an entry once more whose consequences the store has already."""

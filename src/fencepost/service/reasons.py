@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 
-from fencepost.engine.addresses import AddressList, number_of_port
-from fencepost.engine.names import ProcessList, Program, User, UserList, digest_of, name_of, uid_of
+from fencepost.engine.addresses import number_of_port
+from fencepost.engine.effective import effective_list
+from fencepost.engine.names import Program, User, digest_of, name_of, uid_of
 from fencepost.engine.turn import facts_of
 from fencepost.model.address import format_address
 from fencepost.model.event import (
@@ -20,12 +22,13 @@ from fencepost.model.event import (
     ProcessCreate,
     SignIn,
 )
-from fencepost.model.instant import moment
+from fencepost.model.instant import micros, moment
+from fencepost.model.layer import EffectiveRule, Scope, counts_at
 from fencepost.model.outcome import Finding
 from fencepost.model.rule import (
     AllowlistRule,
     DenylistRule,
-    Rule,
+    EntryNote,
     SecurityGroup,
     ThresholdRule,
     TimeWindowRule,
@@ -52,112 +55,128 @@ class Reason(Struct, frozen=True):
     hits: int = 1
 
 
-Reasons = Callable[[Event, Sequence[Finding]], list[Reason]]
-"""Asks an event, given what the engine found in it."""
+Reasons = Callable[[Event, Sequence[Finding], datetime], list[Reason]]
+"""Asks an event, given what the engine found in it and when it was judged."""
 
 
-def reasons_for(rule: Rule, group: SecurityGroup) -> Reasons:
-    """Return what says of each payload of an event why it counts for a rule, or why not."""
-    match rule:
-        case TimeWindowRule():
+def reasons_for(effective: EffectiveRule, group: SecurityGroup) -> Reasons:
+    """Return what says of each payload of an event why it counts for a rule as it is for a device, or why not."""
+    match effective.rule:
+        case TimeWindowRule() as rule:
             counting = Attempts(rule) if rule.row.subject == "sign-in" else Connections(rule)
-            return lambda event, _: counting.reasons(event)
-        case ThresholdRule():
-            return lambda event, _: [_gauge(rule, event)]
+            return lambda event, _, __: counting.reasons(event)
+        case ThresholdRule() as rule:
+            return lambda event, _, __: [_gauge(rule, event)]
         case AllowlistRule() | DenylistRule():
-            judge = _list_judge(rule, group)
-            return lambda event, findings: list(judge(event, findings))
+            listed = _Listed(effective, group)
+            return lambda event, findings, at: list(listed.reasons(event, findings, at))
 
 
 # lists
 
-
-class _Asked(Struct, frozen=True):
-    value: str
-    entry: str | None
-    nearest: str | None
-    span: tuple[int, int, int] | None = None
+_OF_SCOPE = {"group": "", "fleet": " of the fleet", "device": " of the device's own"}
 
 
-def _list_judge(
-    rule: AllowlistRule | DenylistRule, group: SecurityGroup
-) -> Callable[[Event, Sequence[Finding]], Iterator[Reason]]:
-    denies = isinstance(rule, DenylistRule)
-    entries = rule.deny if isinstance(rule, DenylistRule) else rule.allow
-    match rule.row.subject:
-        case "connection":
-            addresses = AddressList(entries, () if denies else group.implicit_addresses())
-            return lambda event, _: _of_connections(event, addresses, rule.row.direction or "Out", denies)
-        case "sign-in":
-            users = UserList(entries)
-            return lambda event, findings: _of_sign_ins(event, users, findings, denies)
-        case _:
-            programs = ProcessList(entries)
-            return lambda event, _: _of_processes(event, programs, denies)
+class _Listed:
+    """A list as it is for a device, and where its entries come from."""
 
+    def __init__(self, effective: EffectiveRule, group: SecurityGroup) -> None:
+        self._rule = effective.rule
+        self._denies = isinstance(effective.rule, DenylistRule)
+        shared = [part for scope, part in effective.parts if scope != "device"]
+        own = [part for scope, part in effective.parts if scope == "device"]
+        self._lists = [effective_list(shared, group), *(effective_list([part]) for part in own)]
+        self._origins: dict[str, list[tuple[Scope, EntryNote | None]]] = {}
+        for scope, part in effective.parts:
+            notes = {note.entry: note for note in part.notes}
+            for entry in part.entries:
+                self._origins.setdefault(entry, []).append((scope, notes.get(entry)))
 
-def _of_connections(event: Event, addresses: AddressList, direction: str, denies: bool) -> Iterator[Reason]:
-    for connection in event.payload if isinstance(event, ConnectionCreate | NetworkActivity) else ():
-        value = endpoint_of(connection)
-        if connection.direction != direction:
-            other = "an inbound" if direction == "Out" else "an outbound"
-            yield Reason(
-                value, counted=False, why=f"{other} connection: the rule watches the other direction"
+    def reasons(self, event: Event, findings: Sequence[Finding], at: datetime) -> Iterator[Reason]:
+        match self._rule.row.subject:
+            case "connection":
+                return self._of_connections(event, at)
+            case "sign-in":
+                return self._of_sign_ins(event, findings, at)
+            case _:
+                return self._of_processes(event, at)
+
+    def _of_connections(self, event: Event, at: datetime) -> Iterator[Reason]:
+        direction = self._rule.row.direction or "Out"
+        for connection in event.payload if isinstance(event, ConnectionCreate | NetworkActivity) else ():
+            value = endpoint_of(connection)
+            if connection.direction != direction:
+                other = "an inbound" if direction == "Out" else "an outbound"
+                why = f"{other} connection: the rule watches the other direction"
+                yield Reason(value, counted=False, why=why)
+            elif connection.remote is None:
+                yield Reason(value, counted=False, why="it names no remote address")
+            else:
+                yield self._asked(connection, value, at, connection.span)
+
+    def _of_sign_ins(self, event: Event, findings: Sequence[Finding], at: datetime) -> Iterator[Reason]:
+        for record in event.payload if isinstance(event, Login) else ():
+            user = User(name_of(record), uid_of(record))
+            if record.result != "Success":
+                yield Reason(user.value, counted=False, why="the sign-in failed: the rule watches successes")
+            elif user.name is None:
+                yield self._nameless(record, user, findings, at)
+            else:
+                yield self._asked(user, user.value, at)
+
+    def _nameless(self, record: SignIn, user: User, findings: Sequence[Finding], at: datetime) -> Reason:
+        """Only the engine knows the name that an earlier record or the device's accounts gave the user."""
+        facts = facts_of(record)
+        evidence = ((one, one.evidence.facts) for one in findings if one.evidence is not None)
+        found = next((one for one, known in evidence if known == facts), None)
+        if found is not None:
+            return self._asked(
+                User(found.value, user.uid), user.value if found.value is None else found.value, at
             )
-        elif connection.remote is None:
-            yield Reason(value, counted=False, why="it names no remote address")
-        else:
-            entry, nearest = addresses.matching(connection), addresses.nearest(connection)
-            yield _listed(_Asked(value, entry, nearest, connection.span), denies)
+        if self._matching(user, at) is not None:
+            return self._asked(user, user.value, at)
+        said = "no entry denies" if self._denies else "an entry allows"
+        why = f"{said} the user that its PAM record or the device's accounts name"
+        return Reason(user.value, counted=False, why=why)
 
+    def _of_processes(self, event: Event, at: datetime) -> Iterator[Reason]:
+        for process in event.payload if isinstance(event, ProcessCreate) else ():
+            program = Program(process.executable, digest_of(process))
+            yield self._asked(program, program.value, at, process.span)
 
-def _of_sign_ins(
-    event: Event, users: UserList, findings: Sequence[Finding], denies: bool
-) -> Iterator[Reason]:
-    for record in event.payload if isinstance(event, Login) else ():
-        user = User(name_of(record), uid_of(record))
-        if record.result != "Success":
-            yield Reason(user.value, counted=False, why="the sign-in failed: the rule watches successes")
-        elif user.name is None:
-            yield _nameless(record, user, users, findings, denies)
-        else:
-            yield _listed(_Asked(user.value, users.matching(user), users.nearest(user)), denies)
+    def _matching(self, subject: Any, at: datetime) -> str | None:
+        found = (one.matching(subject, micros(at)) for one in self._lists)
+        return next((entry for entry in found if entry is not None), None)
 
+    def _asked(
+        self, subject: Any, value: str, at: datetime, span: tuple[int, int, int] | None = None
+    ) -> Reason:
+        entry = self._matching(subject, at)
+        near = [found for one in self._lists if (found := one.closest(subject, micros(at))) is not None]
+        nearest = max(near, key=lambda found: found[0], default=(None, None))[1]
+        hits = span[2] if span is not None else 1
+        why = self._why(subject, entry, nearest, at) + (f"; {_aggregate(span)}" if span is not None else "")
+        return Reason(
+            value, (entry is not None) is self._denies, why, entry, nearest if entry is None else None, hits
+        )
 
-def _nameless(
-    record: SignIn, user: User, users: UserList, findings: Sequence[Finding], denies: bool
-) -> Reason:
-    """Only the engine knows the name that an earlier record or the device's accounts gave the user."""
-    facts = facts_of(record)
-    found = next((one for one in findings if one.evidence is not None and one.evidence.facts == facts), None)
-    if found is not None:
-        named = User(found.value, user.uid)
-        entry = users.matching(named) if denies else None
-        return _listed(_Asked(named.value, entry, users.nearest(named)), denies)
-    if users.matching(user) is not None:
-        return _listed(_Asked(user.value, users.matching(user), None), denies)
-    said = "no entry denies" if denies else "an entry allows"
-    why = f"{said} the user that its PAM record or the device's accounts name"
-    return Reason(user.value, counted=False, why=why)
+    def _why(self, subject: Any, entry: str | None, nearest: str | None, at: datetime) -> str:
+        verb = "denies" if self._denies else "allows"
+        if entry is not None:
+            return f"the entry {entry}{self._origin(entry, at)} {verb} it"
+        ended = next((one for listed in self._lists if (one := listed.ended(subject, micros(at)))), None)
+        if ended is not None:
+            return (
+                f"no entry {verb} it any more: {ended[0]} counted until {moment(ended[1]):%Y-%m-%d %H:%M} UTC"
+            )
+        return f"no entry {verb} it" + (f"; the nearest is {nearest}" if nearest and not self._denies else "")
 
-
-def _of_processes(event: Event, programs: ProcessList, denies: bool) -> Iterator[Reason]:
-    for process in event.payload if isinstance(event, ProcessCreate) else ():
-        program = Program(process.executable, digest_of(process))
-        entry, nearest = programs.matching(program), programs.nearest(program)
-        yield _listed(_Asked(program.value, entry, nearest, process.span), denies)
-
-
-def _listed(asked: _Asked, denies: bool) -> Reason:
-    times = f"; {_aggregate(asked.span)}" if asked.span is not None else ""
-    hits = asked.span[2] if asked.span is not None else 1
-    if asked.entry is not None:
-        why = f"the entry {asked.entry} {'denies' if denies else 'allows'} it{times}"
-        return Reason(asked.value, denies, why, asked.entry, hits=hits)
-    if denies:
-        return Reason(asked.value, False, f"no entry denies it{times}", None, asked.nearest, hits)
-    nearest = f"; the nearest is {asked.nearest}" if asked.nearest else ""
-    return Reason(asked.value, True, f"no entry allows it{nearest}{times}", None, asked.nearest, hits)
+    def _origin(self, entry: str, at: datetime) -> str:
+        """Return where an entry comes from, and until when it counts, where that is to be said."""
+        counting = ((scope, note) for scope, note in self._origins.get(entry, ()) if counts_at(note, at))
+        scope, note = next(counting, ("group", None))
+        until = f" until {note.until:%Y-%m-%d %H:%M} UTC" if note is not None and note.until else ""
+        return f"{_OF_SCOPE[scope]}{until}"
 
 
 # ranges

@@ -11,6 +11,7 @@ from msgspec import msgpack
 
 from fencepost.engine.detector import Detector
 from fencepost.model.entry import Entry, Received
+from fencepost.model.layer import Layer
 from fencepost.model.rule import SecurityGroup
 from fencepost.service.judge import Decoded
 from fencepost.service.patience import Patience
@@ -59,6 +60,7 @@ def recover(
     pending = _recall(processor, entries, committed, reached)
     processor.position = committed
     _agree(detector, patience.until_done(store.groups), now)
+    _agree_on_layers(detector, patience.until_done(store.layers), now)
     for first, batch in batches_of(chain(pending, entries)):
         processor.process(first, batch)
         reached(processor.position)
@@ -109,6 +111,19 @@ def _agree(detector: Detector, groups: Iterable[SecurityGroup], now: datetime) -
             detector.replace_group(group, now)
     for name in known:
         detector.remove_group(name, now)
+
+
+def _agree_on_layers(detector: Detector, layers: Iterable[Layer], now: datetime) -> None:
+    known = detector.layers()
+    stored = {layer.device_id: layer for layer in layers}
+    for device_id in (None, *known.devices):
+        stored.setdefault(device_id, Layer(device_id=device_id))
+    for layer in stored.values():
+        of_detector = known.fleet if layer.device_id is None else known.of(layer.device_id)
+        if of_detector.rules != layer.rules:
+            subject = "the fleet" if layer.device_id is None else f"the device {layer.device_id}"
+            _log.error("the layer of %s is not as the journal has it: the control store's is taken", subject)
+            detector.replace_layer(layer, now)
 
 
 def batches_of(entries: Iterable[tuple[int, Entry]]) -> Iterator[tuple[int, list[tuple[Entry, Decoded]]]]:

@@ -18,6 +18,7 @@ from fencepost.engine.lifecycle import REPAIRED
 from fencepost.model.alert import Alert
 from fencepost.model.errors import DeviceError
 from fencepost.model.event import SecurityMessage
+from fencepost.model.layer import NO_LAYERS, Layers
 from fencepost.model.outcome import Duplicate, Incomplete, Late, Outcome, Possible, Skewed
 from fencepost.model.rule import DEFAULT_GROUP, SecurityGroup
 from fencepost.service.refusals import Refusals
@@ -58,9 +59,14 @@ class Replay:
     """
 
     def __init__(
-        self, groups: Iterable[SecurityGroup], *, limit: int = LIMIT, wall_clock: Callable[[], datetime]
+        self,
+        groups: Iterable[SecurityGroup],
+        layers: Layers = NO_LAYERS,
+        *,
+        limit: int = LIMIT,
+        wall_clock: Callable[[], datetime],
     ) -> None:
-        self.detector = Detector(groups)
+        self.detector = Detector(groups, layers)
         self.book = AlertBook()
         self.counts = Counts()
         self.refusals = Refusals()

@@ -8,6 +8,7 @@ from fencepost.engine.detector import Detector
 from fencepost.model.alert import Alert
 from fencepost.model.event import SecurityMessage
 from fencepost.model.identity import Operation
+from fencepost.model.layer import NO_LAYERS, Layers
 from fencepost.model.outcome import Outcome
 from fencepost.model.rule import SecurityGroup
 
@@ -18,6 +19,7 @@ def alerts_of(
     group: str | None,
     happenings: Iterable[tuple[datetime, SecurityMessage | Operation]],
     ends_at: datetime | None,
+    layers: Layers = NO_LAYERS,
 ) -> list[Alert]:
     """
     Return the alerts that come of a device's messages and of what the gateway sees, in the order of arrival.
@@ -25,7 +27,7 @@ def alerts_of(
     `group` puts the device, which is registered, into a group; without it, its id decides. Behind the last of
     all the clock moves on to `ends_at`. An alert that another one has taken over is none.
     """
-    detector, book = Detector(groups), AlertBook()
+    detector, book = Detector(groups, layers), AlertBook()
 
     def take(outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:

@@ -16,7 +16,7 @@ from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.store.control import ControlStore
 from fencepost.store.control.engines import connect
 
-PASSWORD = "the-password"  # noqa: S105 - of nobody
+PASSWORD = "the-password"
 
 
 @pytest.mark.parametrize(

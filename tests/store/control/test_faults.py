@@ -240,7 +240,7 @@ from fencepost.model.errors import OperatorError, StoreUnavailable
 from fencepost.store.control import ControlStore
 from tests.store.control.test_faults import changes, check
 with ControlStore.open(sys.argv[1]) as store:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
     position = refused = 0
     while refused < 3:
         try:

@@ -121,6 +121,39 @@ def test_S24_the_audit_comes_newest_first(store: ControlStore) -> None:
     assert whole(store.audit) == records[::-1]
 
 
+def test_the_audit_is_searched_by_who_what_whom_and_when(store: ControlStore) -> None:
+    """By each, and by all together; a kind of subjects by its beginning, in which no letter is a wildcard."""
+    records = [
+        AuditRecord(
+            position=number,
+            at=at("10:00") + timedelta(minutes=number),
+            actor=("ann", "token/nightly", "ann b")[number % 3],
+            action=("put", "delete")[number % 2],
+            subject=("group/a", "group/b", "groups/a", "device/a", "gro_p/a")[number % 5],
+            before=None,
+            after=None,
+            effect="",
+        )
+        for number in range(40)
+    ]
+    commit(store, audit=records)
+
+    def expected(fits: Callable[[AuditRecord], bool]) -> list[AuditRecord]:
+        return [one for one in records[::-1] if fits(one)]
+
+    assert whole(store.audit, actor="ann") == expected(lambda one: one.actor == "ann")
+    assert whole(store.audit, action="delete") == expected(lambda one: one.action == "delete")
+    assert whole(store.audit, subject="group/a") == expected(lambda one: one.subject == "group/a")
+    assert whole(store.audit, subject="group/") == expected(lambda one: one.subject.startswith("group/"))
+    assert whole(store.audit, subject="gro_p/") == expected(lambda one: one.subject.startswith("gro_p/"))
+    assert whole(store.audit, subject="group") == whole(store.audit, subject="GROUP/") == []
+    assert whole(store.audit, since=at("10:09")) == records[:8:-1]
+    assert whole(store.audit, until=at("10:09")) == records[8::-1]
+    assert whole(
+        store.audit, actor="ann", action="put", subject="device/", since=at("10:05"), until=at("10:30")
+    ) == expected(lambda one: one.actor == "ann" and one.position == 18)
+
+
 def test_counts_are_of_what_people_see(store: ControlStore) -> None:
     """An alert that came to nothing is none."""
     alerts = [

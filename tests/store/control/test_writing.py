@@ -8,9 +8,12 @@ from msgspec.structs import replace
 from sqlalchemy.exc import StatementError
 from tests.store.control.material import HOSTILE, alert, commit, opened
 
+from fencepost.model.entry import Mend
+from fencepost.model.layer import Layer
 from fencepost.model.page import AlertFilter, Page
 from fencepost.model.record import AuditRecord, Changes, DeviceRecord, Notice, Quarantined, Tally
 from fencepost.model.rule import Members
+from fencepost.model.suppression import SuppressionRule
 from fencepost.store.control import ControlStore, writing
 from fencepost.testing import active_connections, allowing, at, group
 
@@ -61,6 +64,11 @@ def everything_at_once(after: int) -> Changes:
         tallies=[tally()],
         quarantined=[quarantined(position)],
         groups_put=[(group(name="Cameras"), position)],
+        layers=[(Layer(version=1), position)],
+        mends={position: Mend(one.alert_id, "allow")},
+        suppressions_put=[
+            SuppressionRule(name="known", alert_type="*", reason="known", changed_at=at("10:00"))
+        ],
         audit=[
             AuditRecord(
                 position=position,
@@ -88,6 +96,9 @@ def contents(store: ControlStore) -> list[Any]:
         store.quarantine(),
         store.groups(),
         store.group_versions("cameras"),
+        store.layers(),
+        store.suppressions(),
+        len(store.mends(alert().alert_id)),
         store.audit(),
         store.devices(),
         store.counts(),
@@ -108,6 +119,9 @@ def test_S30_a_commit_that_is_made_twice_is_made_once(store: ControlStore) -> No
         Page(changes.quarantined),
         (group(name="Cameras"),),
         [(group(name="Cameras"), 3)],
+        (Layer(version=1),),
+        (changes.suppressions_put[0],),
+        2,
         Page(changes.audit),
         Page([device(messages=1, tag="Cameras")]),
         store.counts(),

@@ -12,10 +12,13 @@ from tests.store.journal.material import START, opened, read
 
 from fencepost.model.entry import (
     AlertActed,
+    AlertCommented,
     DeviceAssigned,
     GatewayOpened,
     GroupDeleted,
     GroupPut,
+    LayerPut,
+    Mend,
     Operated,
     Received,
     Ticked,
@@ -23,6 +26,7 @@ from fencepost.model.entry import (
     TwinServed,
 )
 from fencepost.model.instant import micros
+from fencepost.model.layer import Layer
 from fencepost.model.rule import SecurityGroup
 
 
@@ -49,9 +53,9 @@ def old_entries() -> list[list[Any]]:
     ]
 
 
-def segment_of_format_1(folder: Path, entries: list[list[Any]]) -> Path:
+def segment_of_format(number: int, folder: Path, entries: list[list[Any]]) -> Path:
     """Write a segment with one commit, byte by byte as that format has them."""
-    fields = struct.pack("<8sHH8sQq", b"FPjourna", 1, 0, b"marked!!", 1, micros(START))
+    fields = struct.pack("<8sHH8sQq", b"FPjourna", number, 0, b"marked!!", 1, micros(START))
     raw = msgpack.encode(entries)
     payload = zstandard.compress(raw)
     header = struct.pack(
@@ -67,7 +71,7 @@ def segment_of_format_1(folder: Path, entries: list[list[Any]]) -> Path:
 
 def test_a_journal_of_format_1_is_read_and_gone_on_with(tmp_path: Path) -> None:
     """Its segment stays as it is; what follows stands in one of the new format, which an old program refuses."""
-    old = segment_of_format_1(tmp_path, old_entries())
+    old = segment_of_format(1, tmp_path, old_entries())
     before = old.read_bytes()
     journal = opened(tmp_path)
     assert journal.last_position == 7
@@ -89,4 +93,33 @@ def test_a_journal_of_format_1_is_read_and_gone_on_with(tmp_path: Path) -> None:
     ]
     assert [found[position] for position in range(8, 12)] == [operated, served, arrived, GatewayOpened(START)]
     assert old.read_bytes() == before
-    assert [path.read_bytes()[8] for path in sorted(tmp_path.glob("*.seg"))] == [1, 2]
+    assert [path.read_bytes()[8] for path in sorted(tmp_path.glob("*.seg"))] == [1, 3]
+
+
+def test_a_journal_of_format_2_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    """In it no edit says why, and nobody has said which state of an alert they had seen."""
+    added: list[list[Any]] = [
+        ["operation", "cam-1", START, "TwinUpdates"],
+        ["message", "cam-1", START, b"{}", "mqtt"],
+        ["twin", "cam-1", {"Login": "PT1S"}, START],
+        ["gateway", START],
+    ]
+    segment_of_format(2, tmp_path, [*old_entries(), *added])
+    journal = opened(tmp_path)
+    layer = LayerPut(Layer(device_id="cam-1", version=1), START, "me", "why", Mend("an-id", "allow"))
+    said = AlertCommented("an-id", "known", START, "me")
+    assert journal.append([layer, said]) == 12
+    journal.close()
+    found = read(tmp_path)
+    put, acted = found[1], found[6]
+    assert isinstance(put, GroupPut)
+    assert isinstance(acted, AlertActed)
+    assert (put.reason, put.mend, acted.seen) == (None, None, None)
+    assert [found[position] for position in range(8, 14)] == [
+        Operated("cam-1", START, "TwinUpdates"),
+        Received("cam-1", START, b"{}", "mqtt"),
+        TwinServed("cam-1", {"Login": timedelta(seconds=1)}, START),
+        GatewayOpened(START),
+        layer,
+        said,
+    ]

@@ -13,18 +13,33 @@ from tests.store.journal.material import START, message, noise, property_setting
 
 from fencepost.model.entry import (
     AlertActed,
+    AlertAssigned,
+    AlertCommented,
     DeviceAssigned,
     Entry,
     GatewayOpened,
     GroupDeleted,
     GroupPut,
+    LayerPut,
+    Mend,
     Operated,
     Received,
+    SuppressionDeleted,
+    SuppressionPut,
     Ticked,
     TurnedAway,
     TwinServed,
 )
-from fencepost.model.rule import AllowlistRule, Members, SecurityGroup, ThresholdRule, TimeWindowRule
+from fencepost.model.layer import Layer
+from fencepost.model.rule import (
+    AllowlistRule,
+    EntryNote,
+    Members,
+    SecurityGroup,
+    ThresholdRule,
+    TimeWindowRule,
+)
+from fencepost.model.suppression import Condition, SuppressionRule
 from fencepost.store.journal.frame import (
     HEADER_SIZE,
     MARK_SIZE,
@@ -48,9 +63,23 @@ GROUP = SecurityGroup(
     rules=(
         TimeWindowRule(type="FailedLocalLoginsNotInAllowedRange", min=0, max=5, window=timedelta(minutes=5)),
         ThresholdRule(type="D2CMessagesNotInAllowedRange", min=1, max=2, enabled=False),
-        AllowlistRule(type="ProcessNotAllowed", allow=("/usr/bin/*", "sshd")),
+        AllowlistRule(
+            type="ProcessNotAllowed",
+            allow=("/usr/bin/*", "sshd"),
+            notes=(
+                EntryNote(entry="sshd", by="alice", at=START, until=START, alert_id="0123", reason="why"),
+            ),
+        ),
     ),
     version=3,
+)
+SUPPRESSION = SuppressionRule(
+    name="known",
+    alert_type="*",
+    reason="known",
+    expires_at=START,
+    conditions=(Condition(field="alert.value", among=("a",), contains=("b", "c")),),
+    changed_at=START,
 )
 ENTRIES: tuple[Entry, ...] = (
     Received("cam-1", START, b'{"Events": []}'),
@@ -70,6 +99,15 @@ ENTRIES: tuple[Entry, ...] = (
     DeviceAssigned("cam-1", None, START, "alice"),
     DeviceAssigned("cam-1", "Cameras", START, "alice"),
     AlertActed("0123", "dismiss", START, "alice", "known"),
+    AlertActed("0123", "resolve", START, "alice", None, "an etag"),
+    AlertAssigned("0123", None, START, "alice"),
+    AlertAssigned("0123", "bob", START, "alice", "an etag"),
+    AlertCommented("0123", "it is known", START, "alice"),
+    GroupPut(GROUP, START, "alice", "the printer", Mend("0123", "allow")),
+    LayerPut(Layer(rules=GROUP.rules[2:], version=2), START, "alice"),
+    LayerPut(Layer(device_id="cam-1", rules=GROUP.rules), START, "alice", None, Mend("0123", "undo")),
+    SuppressionPut(SUPPRESSION, START, "alice"),
+    SuppressionDeleted("known", START, "alice"),
 )
 
 

@@ -27,7 +27,7 @@ from fencepost.model.errors import OperatorError
 from fencepost.store.journal.damage import Gap
 from fencepost.store.journal.frame import pack
 from fencepost.store.journal.reading import JournalReader
-from fencepost.store.journal.segment import parse_header, segments_in
+from fencepost.store.journal.segment import VERSION, parse_header, segments_in
 
 
 def firsts(folder: Path) -> list[int]:
@@ -399,10 +399,10 @@ def test_a_journal_that_cannot_be_opened_keeps_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("fencepost.store.journal.segment.VERSION", 3)
+        patch.setattr("fencepost.store.journal.segment.VERSION", VERSION + 1)
         filled(tmp_path, 1)
     for _ in range(2):
-        with pytest.raises(OperatorError, match="written in format 3"):
+        with pytest.raises(OperatorError, match=f"written in format {VERSION + 1}"):
             opened(tmp_path)
 
 

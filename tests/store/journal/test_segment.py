@@ -12,6 +12,8 @@ from fencepost.model.instant import micros
 from fencepost.store.folders import make_folder
 from fencepost.store.journal.segment import (
     HEADER_SIZE,
+    OLDEST,
+    VERSION,
     SegmentHeader,
     create,
     new_header,
@@ -44,21 +46,22 @@ def test_no_bit_of_a_header_can_change_unnoticed() -> None:
 def test_a_segment_of_another_version_is_no_damage_but_the_operators_business(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for version in (0, 3):
+    for version in (0, VERSION + 1):
         monkeypatch.setattr("fencepost.store.journal.segment.VERSION", version)
         encoded = new_header(1, START).encoded()
         monkeypatch.undo()
-        told = rf"{PATH}: written in format {version}, .* formats 1 to 2: use the one that wrote it"
+        told = rf"{PATH}: written in format {version}, .* formats 1 to {VERSION}: use the one that wrote it"
         with pytest.raises(OperatorError, match=told):
             parse_header(encoded, PATH)
 
 
-def test_a_segment_of_the_format_before_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fencepost.store.journal.segment.VERSION", 1)
+@pytest.mark.parametrize("version", range(OLDEST, VERSION))
+def test_a_segment_of_a_format_before_is_read(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    monkeypatch.setattr("fencepost.store.journal.segment.VERSION", version)
     header = new_header(1, START)
     encoded = header.encoded()
     monkeypatch.undo()
-    assert encoded[8:10] == b"\x01\x00"
+    assert encoded[8:10] == version.to_bytes(2, "little")
     assert parse_header(encoded, PATH) == header
 
 

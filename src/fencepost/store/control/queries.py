@@ -1,9 +1,11 @@
 """What people and the pipeline ask of everything but alerts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
 from fencepost.model.page import Counts, Page
 from fencepost.model.record import AuditRecord, DeviceRecord, Notice, Quarantined, Tally, TallyKind
@@ -14,6 +16,7 @@ from fencepost.store.control.cursors import Cursor, Name, Number, bounded, check
 from fencepost.store.control.reading import Reading, behind, page_of, without
 from fencepost.store.control.tables import (
     POSITION,
+    alert_facets,
     alerts,
     audit,
     devices,
@@ -25,6 +28,9 @@ from fencepost.store.control.tables import (
     tallies,
 )
 
+Among = Callable[[str], bool]
+"""Whether a device is one of those that are wanted, by its id."""
+AT_ONCE = 1000
 LATEST_VERSIONS = 1000
 """The versions of one group that are handed out."""
 
@@ -47,14 +53,18 @@ class Queries(Reading):
         with self._reading() as connection:
             return tuple(connection.scalars(select(groups.c.body).order_by(groups.c.ordinal)))
 
-    def group_versions(self, name: str) -> list[tuple[SecurityGroup, int]]:
-        """Return every version of a group with the position of its entry, the newest first; at most a thousand."""
+    def group_versions(
+        self, name: str, *, before: int | None = None, limit: int = LATEST_VERSIONS
+    ) -> list[tuple[SecurityGroup, int]]:
+        """Return the versions of a group with the positions of their entries, before one and the newest first."""
         query = (
             select(group_versions.c.body, group_versions.c.position)
             .where(group_versions.c.name_key == group_key(name))
             .order_by(group_versions.c.seq.desc())
-            .limit(LATEST_VERSIONS)
+            .limit(limit)
         )
+        if before is not None:
+            query = query.where(group_versions.c.position < bounded(before))
         with self._reading() as connection:
             return [(row.body, row.position) for row in connection.execute(query)]
 
@@ -65,13 +75,18 @@ class Queries(Reading):
         return None if row is None else _device(row)
 
     def devices(
-        self, *, after: str | None = None, limit: int = 100, text: str | None = None
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        text: str | None = None,
+        among: Among | None = None,
     ) -> Page[DeviceRecord]:
         """Return devices by their ids, perhaps only those whose ids contain a text (ASCII without case)."""
         query = select(devices)
         if text:
             query = query.where(devices.c.device_id.icontains(text, autoescape=True))
-        rows = self._rows(query, (devices.c.device_key,), _by_device, after, limit)
+        rows = self._rows(query, (devices.c.device_key,), _by_device, after, limit, among=among)
         return page_of(rows, limit, _device, _by_device, lambda row: (row.device_key,))
 
     def tallies(
@@ -81,6 +96,7 @@ class Queries(Reading):
         kind: TallyKind | None = None,
         after: str | None = None,
         limit: int = 100,
+        among: Among | None = None,
     ) -> Page[Tally]:
         """Return what else befell devices, by device, kind and subject."""
         query = select(tallies)
@@ -89,7 +105,7 @@ class Queries(Reading):
         if kind is not None:
             query = query.where(tallies.c.kind == kind)
         columns = (tallies.c.device_key, tallies.c.kind, tallies.c.subject_key)
-        rows = self._rows(query, columns, _by_case, after, limit)
+        rows = self._rows(query, columns, _by_case, after, limit, among=among)
         return page_of(
             rows,
             limit,
@@ -99,14 +115,19 @@ class Queries(Reading):
         )
 
     def quarantine(
-        self, *, device_id: str | None = None, after: str | None = None, limit: int = 100
+        self,
+        *,
+        device_id: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+        among: Among | None = None,
     ) -> Page[Quarantined]:
         """Return what could not be decoded (S31), the newest first."""
         query = select(quarantine)
         if device_id is not None:
             query = query.where(quarantine.c.device_key == key(device_id))
         columns = (quarantine.c.position, quarantine.c.number)
-        rows = self._rows(query, columns, _newest_quarantined, after, limit, descending=True)
+        rows = self._rows(query, columns, _newest_quarantined, after, limit, descending=True, among=among)
         return page_of(
             rows,
             limit,
@@ -115,9 +136,38 @@ class Queries(Reading):
             lambda row: (row.position, row.number),
         )
 
-    def audit(self, *, after: str | None = None, limit: int = 100) -> Page[AuditRecord]:
-        """Return what people changed (S24), the newest first."""
-        rows = self._rows(select(audit), (audit.c.seq,), _newest_audited, after, limit, descending=True)
+    def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[AuditRecord]:
+        """
+        Return what people changed (S24), the newest first.
+
+        `actor`, `action` and `subject` are those of the records; a subject that ends with a slash, `group/`,
+        stands for all of its kind. `since` (inclusively) and `until` bound when it was.
+        """
+        query = select(audit)
+        if actor is not None:
+            query = query.where(audit.c.actor == actor)
+        if action is not None:
+            query = query.where(audit.c.action == action)
+        if subject is not None and subject.endswith("/"):
+            beyond = subject[:-1] + chr(ord("/") + 1)
+            query = query.where(audit.c.subject >= subject, audit.c.subject < beyond)
+        elif subject is not None:
+            query = query.where(audit.c.subject == subject)
+        if since is not None:
+            query = query.where(audit.c.at >= since)
+        if until is not None:
+            query = query.where(audit.c.at < until)
+        rows = self._rows(query, (audit.c.seq,), _newest_audited, after, limit, descending=True)
         return page_of(
             rows,
             limit,
@@ -135,13 +185,18 @@ class Queries(Reading):
 
     def counts(self) -> Counts:
         """Return how much there is, for the metrics; a look into indices only."""
+        of_facets = select(alerts.c.facet, func.count().label("number")).group_by(alerts.c.facet).subquery()
+        columns = alert_facets.c
         by_state = (
-            select(alerts.c.state, alerts.c.severity, func.count())
-            .where(alerts.c.hidden == False)  # noqa: E712 - SQL
-            .group_by(alerts.c.state, alerts.c.severity)
+            select(columns.state, columns.severity, func.sum(of_facets.c.number))
+            .join_from(of_facets, alert_facets, columns.facet == of_facets.c.facet)
+            .where(columns.hidden.is_(False))
+            .group_by(columns.state, columns.severity)
         )
         with self._reading() as connection:
-            found = {(state, severity): number for state, severity, number in connection.execute(by_state)}
+            found = {
+                (state, severity): int(number) for state, severity, number in connection.execute(by_state)
+            }
             return Counts(
                 found,
                 connection.scalar(select(func.count()).select_from(devices)) or 0,
@@ -157,6 +212,7 @@ class Queries(Reading):
         limit: int,
         *,
         descending: bool = False,
+        among: Among | None = None,
     ) -> Sequence[Row[Any]]:
         """Return the rows of a page and one more, sorted by the columns."""
         check_limit(limit)
@@ -164,7 +220,20 @@ class Queries(Reading):
             query = query.where(behind(columns, cursor.read(after), descending=descending))
         query = query.order_by(*(column.desc() if descending else column for column in columns))
         with self._reading() as connection:
+            if among is not None:
+                places = _places(connection, query, columns, among, limit + 1)
+                query = query.where(tuple_(*columns).in_(places))
             return connection.execute(query.limit(limit + 1)).all()
+
+
+def _places(
+    connection: Connection, query: Select[Any], columns: tuple[Any, ...], among: Among, number: int
+) -> list[tuple[Any, ...]]:
+    """Return where the first rows are whose devices are wanted; of the others no more than the id is read."""
+    table = columns[0].table
+    of_all = query.with_only_columns(table.c.device_id, *columns).execution_options(yield_per=AT_ONCE)
+    with connection.execute(of_all) as rows:
+        return [tuple(place) for device_id, *place in islice((row for row in rows if among(row[0])), number)]
 
 
 def _device(row: Row[Any]) -> DeviceRecord:

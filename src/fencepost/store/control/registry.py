@@ -17,16 +17,22 @@ from fencepost.store.control.statements import Merge, newer, run, upsert
 from fencepost.store.control.subscriptions import SubscriptionRows
 from fencepost.store.control.tables import (
     DEVICE,
+    access_tokens,
     cloud_messages,
     devices,
+    group_spellings,
     identities,
     is_of,
+    kept_answers,
     keys_of,
+    solutions,
     subscriptions,
+    users,
 )
 
 AT_ONCE = 1000
 _OF_IDENTITY = (identities, subscriptions)
+_OF_AZURE = (solutions, group_spellings)
 _columns = identities.c
 _whole = select(_columns.identity, _columns.twin, _columns.tag)
 _are_devices = _columns.module_key == DEVICE
@@ -102,9 +108,9 @@ class RegistryRows(SubscriptionRows):
             write_audit(connection, change.audit)
 
     def registry_rows(self) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
-        """Yield all that no journal has, in parts: identities with twins and subscriptions, and messages that wait."""
+        """Yield all that no journal has, in parts: identities with all that is theirs, users, tokens."""
         with self._reading() as connection:
-            for table in (*_OF_IDENTITY, cloud_messages):
+            for table in (*_OF_IDENTITY, cloud_messages, users, access_tokens, *_OF_AZURE, kept_answers):
                 rows = connection.execution_options(yield_per=AT_ONCE).execute(select(table))
                 for part in rows.mappings().partitions():
                     yield table, [dict(row) for row in part]

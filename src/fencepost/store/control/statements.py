@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Insert, Table, case, func
+from sqlalchemy import Column, ColumnElement, Connection, Insert, Table, case, func
 from sqlalchemy.dialects import postgresql, sqlite
 
 Merge = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
@@ -36,8 +36,14 @@ def run(connection: Connection, statement: Insert, rows: Sequence[dict[str, Any]
         connection.execute(statement, rows)
 
 
-def upsert(table: Table, dialect: str, merges: dict[str, Merge]) -> Insert:
-    """Return an insert that, where the row is there already, changes these columns of it instead."""
+def upsert(
+    table: Table, dialect: str, merges: dict[str, Merge], *, by: Sequence[Column[Any]] | None = None
+) -> Insert:
+    """
+    Return an insert that, where the row is there already, changes these columns of it instead.
+
+    It is there where `by` are the same, the primary key unless something else is said.
+    """
     statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     changed = {name: merge(table.c[name], statement.excluded[name]) for name, merge in merges.items()}
-    return cast("Insert", statement.on_conflict_do_update(index_elements=[*table.primary_key], set_=changed))
+    return cast("Insert", statement.on_conflict_do_update(index_elements=[*(by or table.primary_key)], set_=changed))

@@ -4,20 +4,35 @@ from pathlib import Path
 from typing import Self
 
 from fencepost.model.record import Changes
+from fencepost.store.control.access import AccessRows
 from fencepost.store.control.alert_queries import AlertQueries
+from fencepost.store.control.alert_sums import AlertSums
 from fencepost.store.control.backup import copy
 from fencepost.store.control.cloud_messages import CloudMessages
 from fencepost.store.control.engines import Engines, Occupied, connect
+from fencepost.store.control.expectations import ExpectationQueries
 from fencepost.store.control.faults import faults, operator_error
+from fencepost.store.control.kept_answers import KeptAnswerRows
 from fencepost.store.control.queries import Queries
 from fencepost.store.control.registry import RegistryRows
 from fencepost.store.control.schema import check, migrate
+from fencepost.store.control.solutions import SolutionRows
 from fencepost.store.control.writing import Writer
 
 
-class ControlStore(AlertQueries, Queries, RegistryRows, CloudMessages):
+class ControlStore(
+    AlertQueries,
+    AlertSums,
+    Queries,
+    ExpectationQueries,
+    RegistryRows,
+    CloudMessages,
+    AccessRows,
+    SolutionRows,
+    KeptAnswerRows,
+):
     """
-    Groups, devices, alerts and all that belongs to them; identities, twins and messages to devices.
+    Groups, devices, alerts and all that belongs to them; identities, twins and messages to devices; users and tokens.
 
     One thread at a time commits; any number asks. A store whose database was lost works again as soon as
     the database does.

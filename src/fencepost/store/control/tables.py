@@ -18,14 +18,28 @@ from sqlalchemy import (
     MetaData,
     Table,
     and_,
+    column,
+    table,
+    text,
 )
 
+from fencepost.model.access import AccessToken, User
 from fencepost.model.alert import Alert
 from fencepost.model.identity import Identity, IdentityKey, Twin
+from fencepost.model.kept_answer import KeptAnswer
+from fencepost.model.layer import Layer
 from fencepost.model.rule import SecurityGroup
+from fencepost.model.solution import GroupSpelling, SecuritySolution
+from fencepost.model.suppression import SuppressionRule
 from fencepost.store.control.columns import MARK, AnyText, Document, Moment, PackedDocument, key, plain_text
 
 metadata = MetaData()
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Return the options of an index that holds the rows of a condition only."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 counter = BigInteger().with_variant(Integer, "sqlite")
 """A number that the database gives to every new row, larger than all before."""
@@ -38,6 +52,8 @@ meta = Table(
 )
 POSITION = "position"
 """The row of `meta` with the position of the last journal entry that has been committed."""
+TEXTS = "texts"
+"""The row of `meta` with the number of the last alert whose texts can be searched; SQLite only."""
 
 groups = Table(
     "groups",
@@ -57,8 +73,43 @@ group_versions = Table(
     Column("version", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("body", Document(SecurityGroup), nullable=False),
+    Column("alert_id", plain_text),
+    Column("mend", plain_text),
     Index("group_versions_by_name", "name_key", "seq"),
+    Index("group_versions_by_alert", "alert_id", **_where("alert_id is not null")),
     sqlite_autoincrement=True,
+)
+"""Every edit; `alert_id` and `mend` are of those that mended a list from an alert."""
+
+layers = Table(
+    "layers",
+    metadata,
+    Column("device_key", plain_text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Document(Layer), nullable=False),
+)
+"""What is expected beyond the groups; the fleet's has an empty `device_key`. One without rules counts versions only."""
+
+layer_versions = Table(
+    "layer_versions",
+    metadata,
+    Column("seq", counter, primary_key=True),
+    Column("device_key", plain_text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("body", Document(Layer), nullable=False),
+    Column("alert_id", plain_text),
+    Column("mend", plain_text),
+    Index("layer_versions_by_device", "device_key", "seq"),
+    Index("layer_versions_by_alert", "alert_id", **_where("alert_id is not null")),
+    sqlite_autoincrement=True,
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("name_key", plain_text, primary_key=True),
+    Column("body", Document(SuppressionRule), nullable=False),
 )
 
 devices = Table(
@@ -80,29 +131,61 @@ devices = Table(
 alerts = Table(
     "alerts",
     metadata,
-    Column("alert_id", plain_text, primary_key=True),
+    Column("number", counter, primary_key=True),
+    Column("alert_id", plain_text, nullable=False),
     Column("identity", plain_text, nullable=False),
     Column("ordinal", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
+    Column("facet", BigInteger, nullable=False),
     Column("device_key", plain_text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("last_seen_at", Moment, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("assigned_key", plain_text),
+    Column("labels", plain_text, nullable=False),
+    Column("moved", Boolean, nullable=False),
+    Column("value", AnyText),
+    Index("alerts_by_id", "alert_id", unique=True),
+    Index("alerts_by_identity", "identity", "ordinal"),
+    Index("alerts_by_position", "position", "alert_id"),
+    Index("alerts_by_facet", "facet", "started_at", "alert_id", "last_seen_at"),
+    Index("alerts_by_start", "started_at", "alert_id", "facet", "last_seen_at"),
+    Index("alerts_by_last_sight", "last_seen_at", "alert_id", "facet", "started_at"),
+    Index("alerts_by_device", "device_key", "facet", "started_at", "alert_id", "last_seen_at", "count"),
+    Index("alerts_by_assignee", "assigned_key", **_where("assigned_key is not null")),
+    Index("alerts_moved", "moved", **_where("moved")),
+)
+"""
+What alerts are found and counted by, and no more: a search that reads many of these rows reads few pages.
+
+`labels` stand for the group and the rule that an alert began with, `moved` are those whose group is another now.
+"""
+
+alert_facets = Table(
+    "alert_facets",
+    metadata,
+    Column("facet", counter, primary_key=True, autoincrement=False),
     Column("group_key", plain_text, nullable=False),
     Column("rule_type", plain_text, nullable=False),
     Column("severity", plain_text, nullable=False),
     Column("state", plain_text, nullable=False),
     Column("hidden", Boolean, nullable=False),
-    Column("started_at", Moment, nullable=False),
-    Column("last_seen_at", Moment, nullable=False),
-    Column("received_at", Moment, nullable=False),
-    Column("value", AnyText),
-    Column(
-        "body", Document(Alert), nullable=False
-    ),  # last: it is long, and what stands before it is found fast
-    Index("alerts_by_identity", "identity", "ordinal"),
-    Index("alerts_by_position", "position", "alert_id"),
-    Index("alerts_by_state", "state", "hidden", "started_at", "alert_id", "severity"),
-    Index("alerts_by_device", "device_key", "state", "hidden", "started_at", "alert_id"),
-    Index("alerts_by_group", "group_key", "state", "hidden", "started_at", "alert_id"),
+    Column("assigned", Boolean, nullable=False),
 )
+"""Everything that alerts have of few kinds, together: a few thousand combinations say it of all alerts."""
+
+alert_bodies = Table(
+    "alert_bodies",
+    metadata,
+    Column("number", counter, primary_key=True, autoincrement=False),
+    Column("body", Document(Alert), nullable=False),
+)
+"""All of each alert, by its number in `alerts`."""
+
+ALERT_TEXTS = table("alert_texts", column("rowid"), column("text"))
+"""SQLite only: the trigrams of each alert's device and value, which never change, by its number (FTS5)."""
+ALERT_TERMS = table("alert_terms", column("term"))
+"""SQLite only: every trigram there is."""
 
 alert_changes = Table(
     "alert_changes",
@@ -118,6 +201,7 @@ alert_changes = Table(
     Column("reason", AnyText),
     Column("comment", AnyText),
     Index("alert_changes_by_alert", "alert_id", "seq"),
+    Index("alert_changes_by_edit", "position", **_where("action = 'allow'")),
     sqlite_autoincrement=True,
 )
 
@@ -222,6 +306,47 @@ cloud_messages = Table(
     sqlite_autoincrement=True,
 )
 
+users = Table(
+    "users",
+    metadata,
+    Column("name_key", plain_text, primary_key=True),
+    Column("body", Document(User), nullable=False),
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("token_id", plain_text, primary_key=True),
+    Column("body", Document(AccessToken), nullable=False),
+)
+"""Digests of tokens, and whom they stand for; like users they are in no journal."""
+
+solutions = Table(
+    "solutions",
+    metadata,
+    Column("name_key", plain_text, primary_key=True),
+    Column("body", Document(SecuritySolution), nullable=False),
+)
+
+group_spellings = Table(
+    "group_spellings",
+    metadata,
+    Column("name_key", plain_text, primary_key=True),
+    Column("body", Document(GroupSpelling), nullable=False),
+)
+"""What the Azure dialect has said of groups and they do not; like solutions it is in no journal."""
+
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("actor_key", plain_text, primary_key=True),
+    Column("wanted", plain_text, primary_key=True),
+    Column("begun_at", Moment, nullable=False),
+    Column("answer", PackedDocument(KeptAnswer), nullable=False),
+    Index("kept_answers_by_age", "begun_at"),
+)
+"""What was answered to requests that came with a key (`wanted`), for who asks again within a day."""
+
 
 def keys_of(wanted: IdentityKey) -> dict[str, str]:
     """Return the columns that the rows of an identity are found by."""
@@ -229,6 +354,6 @@ def keys_of(wanted: IdentityKey) -> dict[str, str]:
     return {"device_key": key(wanted.device_id), "module_key": module_key}
 
 
-def is_of(table: Table, wanted: IdentityKey) -> ColumnElement[bool]:
+def is_of(rows: Table, wanted: IdentityKey) -> ColumnElement[bool]:
     """Return the condition for the rows of an identity."""
-    return and_(*(table.c[name] == value for name, value in keys_of(wanted).items()))
+    return and_(*(rows.c[name] == value for name, value in keys_of(wanted).items()))

@@ -6,10 +6,14 @@ from typing import Any
 from msgspec import structs
 from sqlalchemy import Connection, Table, delete, func, insert, select, tuple_, update
 
+from fencepost.model.entry import Mend
+from fencepost.model.layer import Layer
 from fencepost.model.record import Changes, DeviceRecord
 from fencepost.model.rule import SecurityGroup
-from fencepost.store.control.alert_rows import NEVER_CHANGE, group_key, row_of
+from fencepost.store.control.alert_rows import group_key
+from fencepost.store.control.alert_writing import AlertWriter
 from fencepost.store.control.columns import key
+from fencepost.store.control.expectations import layer_key
 from fencepost.store.control.statements import (
     Merge,
     earliest,
@@ -23,14 +27,16 @@ from fencepost.store.control.statements import (
 from fencepost.store.control.tables import (
     POSITION,
     alert_changes,
-    alerts,
     audit,
     devices,
     group_versions,
     groups,
+    layer_versions,
+    layers,
     meta,
     outbox,
     quarantine,
+    suppressions,
     tallies,
 )
 
@@ -47,8 +53,10 @@ class Writer:
     """Writes changes with the statements of one dialect."""
 
     def __init__(self, dialect: str) -> None:
-        self._alert = upsert(alerts, dialect, _ALERT)
+        self._alerts = AlertWriter(dialect)
         self._group = upsert(groups, dialect, _GROUP)
+        self._layer = upsert(layers, dialect, _LAYER)
+        self._suppression = upsert(suppressions, dialect, _SUPPRESSION)
         self._tally = upsert(tallies, dialect, _TALLY)
         self._device = upsert(devices, dialect, _DEVICE)
         self._tagged_device = upsert(devices, dialect, _TAGGED_DEVICE)
@@ -63,9 +71,11 @@ class Writer:
         """
         if not _advance(connection, changes):
             return
-        run(connection, self._alert, [row_of(alert, position) for alert, position in changes.alerts])
+        self._alerts.write(connection, changes.alerts)
         run(connection, insert(alert_changes), [structs.asdict(change) for change in changes.history])
         self._write_groups(connection, changes)
+        self._write_layers(connection, changes)
+        self._write_suppressions(connection, changes)
         self._write_devices(connection, changes.devices)
         run(
             connection,
@@ -87,15 +97,27 @@ class Writer:
             last = connection.scalar(select(func.max(groups.c.ordinal))) or 0
             rows = [_group_row(group) for group, _ in changes.groups_put]
             run(connection, self._group, [row | {"ordinal": last + n} for n, row in enumerate(rows, 1)])
-            versions = ("name_key", "version", "body")
-            run(
-                connection,
-                insert(group_versions),
-                [
-                    {name: row[name] for name in versions} | {"position": position}
-                    for row, (_, position) in zip(rows, changes.groups_put, strict=True)
-                ],
-            )
+            versions = [
+                _version(row, position, changes.mends) | {"name_key": row["name_key"]}
+                for row, (_, position) in zip(rows, changes.groups_put, strict=True)
+            ]
+            run(connection, insert(group_versions), versions)
+
+    def _write_layers(self, connection: Connection, changes: Changes) -> None:
+        rows = [_layer_row(layer) for layer, _ in changes.layers]
+        run(connection, self._layer, rows)
+        versions = [
+            _version(row, position, changes.mends) | {"device_key": row["device_key"]}
+            for row, (_, position) in zip(rows, changes.layers, strict=True)
+        ]
+        run(connection, insert(layer_versions), versions)
+
+    def _write_suppressions(self, connection: Connection, changes: Changes) -> None:
+        deleted = [group_key(name) for name in changes.suppressions_deleted]
+        if deleted:
+            connection.execute(delete(suppressions).where(suppressions.c.name_key.in_(deleted)))
+        rows = [{"name_key": group_key(rule.name), "body": rule} for rule in changes.suppressions_put]
+        run(connection, self._suppression, rows)
 
     def _write_devices(self, connection: Connection, records: Sequence[DeviceRecord]) -> None:
         counted = [_device_row(record) for record in records if not record.tagged]
@@ -150,10 +172,27 @@ def _group_row(group: SecurityGroup) -> dict[str, Any]:
     return {"name_key": group_key(group.name), "name": group.name, "version": group.version, "body": group}
 
 
+def _layer_row(layer: Layer) -> dict[str, Any]:
+    return {"device_key": layer_key(layer.device_id), "version": layer.version, "body": layer}
+
+
+def _version(row: dict[str, Any], position: int, mends: dict[int, Mend]) -> dict[str, Any]:
+    """Return what is kept of an edit beside its subject."""
+    mend = mends.get(position)
+    return {
+        "version": row["version"],
+        "position": position,
+        "body": row["body"],
+        "alert_id": key(mend.alert_id) if mend is not None else None,
+        "mend": mend.action if mend is not None else None,
+    }
+
+
 # what becomes of a row that is there already
 
-_ALERT: dict[str, Merge] = {column.name: newer for column in alerts.c if column.name not in NEVER_CHANGE}
 _GROUP: dict[str, Merge] = {"name": newer, "version": newer, "body": newer}
+_LAYER: dict[str, Merge] = {"version": newer, "body": newer}
+_SUPPRESSION: dict[str, Merge] = {"body": newer}
 _TALLY: dict[str, Merge] = {"count": total, "first_at": earliest, "last_at": latest, "detail": newer}
 _DEVICE: dict[str, Merge] = {
     "position": latest,

@@ -25,8 +25,11 @@ from fencepost.store.folders import sync_folder
 from fencepost.store.journal.frame import MARK_SIZE
 
 MAGIC = b"FPjourna"
-VERSION = 2
-"""What is written. Format 1 has no operations of the gateway, and no message says how it came."""
+VERSION = 3
+"""
+What is written. Format 1 has no operations of the gateway, and no message says how it came; format 2 has no layers,
+no suppression rules, nothing said about an alert but its moves, and no reasons of edits.
+"""
 OLDEST = 1
 """From which format on we read."""
 UNFINISHED = ".new"
