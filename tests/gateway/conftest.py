@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from tests.gateway.clients.address import NO_HTTPS, own_address
 from tests.gateway.clients.hub import Hub
-from tests.gateway.clients.installing import NotInstallableError, installed_node, installed_python
 from tests.gateway.clients.running import Clients, Flavour, Language
+from tests.installing import NotInstallableError, installed_node, installed_python
 
 from fencepost.app.sockets import HAS_AMQP
+
+_CLIENTS = Path(__file__).parent / "clients"
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +58,8 @@ def _place(language: Language) -> Path:
 def _installed(language: Language) -> Path | NotInstallableError:
     """Return where they are, or why not: it is tried once."""
     try:
-        return installed_python() if language == "python" else installed_node()
+        if language == "python":
+            return installed_python(_CLIENTS / "requirements.txt")
+        return installed_node(_CLIENTS / "package.json")
     except NotInstallableError as error:
         return error

@@ -15,6 +15,7 @@ from fencepost.gateway.gateway import Counters, Gateway
 from fencepost.gateway.mqtt.protocol import MqttProtocol
 from fencepost.gateway.uplink import Uplink
 from fencepost.gateway.websocket import WebSockets
+from fencepost.model.access import Principal
 from fencepost.model.identity import IdentityKey
 from fencepost.net.entrance import Admission
 from fencepost.net.listener import TlsListener
@@ -101,8 +102,10 @@ class FrontDoor:
             one.open()
             self._listeners.append(one)
 
-    def hub_service(self, is_administrator: Callable[[str], bool], counters: RequestCounters) -> HubService:
-        """Return what programs of the owner call; `is_administrator` is asked of bearer tokens."""
+    def hub_service(
+        self, principal_of: Callable[[str], Principal | None], counters: RequestCounters
+    ) -> HubService:
+        """Return what programs of the owner call; `principal_of` is asked of bearer tokens."""
         gateway = self.gateway
         return HubService(
             registry=gateway.registry,
@@ -111,7 +114,7 @@ class FrontDoor:
             operations=gateway.operations,
             policies=self.policies,
             clock=gateway.clock,
-            is_administrator=is_administrator,
+            principal_of=principal_of,
             own_token=self._is_own_token,
             own_certificate=self._is_own_certificate,
             body_seconds=self._settings.http.request_timeout.total_seconds(),

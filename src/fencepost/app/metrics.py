@@ -13,6 +13,7 @@ from fencepost.app.front_door import FrontDoor
 from fencepost.app.front_door_metrics import figures_of
 from fencepost.model.errors import FencepostError
 from fencepost.net.traffic import Traffic
+from fencepost.service.access import Access
 from fencepost.service.pipeline import Pipeline
 from fencepost.web.api.service import Counters
 
@@ -26,7 +27,7 @@ class Metrics(Collector):
     All figures of one service.
 
     `delay` is a histogram to be fed, in seconds; `traffic` is what the server has seen of connections, and
-    `front` the front door, set when there are any.
+    `front` the front door and `access` access control, set when there are any.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Metrics(Collector):
     ) -> None:
         self.traffic = Traffic()
         self.front: FrontDoor | None = None
+        self.access: Access | None = None
         self._counters = counters
         self._pipeline = pipeline
         self._stored = stored
@@ -63,6 +65,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._of_the_door()
         yield from figures_of(self.front) if self.front is not None else ()
+        yield from self._of_access()
         yield from self._of_the_pipeline()
         yield from self._of_the_store()
 
@@ -92,6 +95,17 @@ class Metrics(Collector):
         for reason in ("refused", "handshakes", "malformed", "late"):
             turned_away.add_metric([reason], getattr(traffic, reason))
         yield turned_away
+
+    def _of_access(self) -> Iterator[Metric]:
+        sign_ins = CounterMetricFamily(
+            "fencepost_access_attempts",
+            "Attempts of people and programs to sign in, by result.",
+            labels=["result"],
+        )
+        for result in ("succeeded", "failed", "throttled"):
+            number = getattr(self.access.counts, result) if self.access is not None else 0
+            sign_ins.add_metric([result], number)
+        yield sign_ins
 
     def _of_the_pipeline(self) -> Iterator[Metric]:
         pipeline = self._pipeline

@@ -15,6 +15,7 @@ import uvloop
 from msgspec import Struct, structs
 
 from fencepost import __version__
+from fencepost.app import access as access_control
 from fencepost.app.front_door import FrontDoor
 from fencepost.app.memory import set_memory_aside, set_up_memory
 from fencepost.app.metrics import Metrics
@@ -24,6 +25,7 @@ from fencepost.config.service import Settings
 from fencepost.model.entry import GatewayOpened
 from fencepost.model.errors import OperatorError, Problem
 from fencepost.net.descriptors import raise_descriptor_limit
+from fencepost.service.access import Access
 from fencepost.service.clock import RunningClock
 from fencepost.service.commands import Commands
 from fencepost.service.feed import Feed
@@ -31,6 +33,7 @@ from fencepost.service.patience import Patience, Stopped
 from fencepost.service.pipeline import Busy, Item, Pace, Pipeline
 from fencepost.service.processor import Processor
 from fencepost.service.recovery import mark_of, recover
+from fencepost.service.solutions import Solutions
 from fencepost.setup.installation import Installation
 from fencepost.store.control import ControlStore
 from fencepost.store.journal.group_commit import GroupCommit
@@ -59,14 +62,14 @@ def run(
     settings: Settings,
     installation: Installation,
     *,
-    listening: Callable[[Ports], None],
+    listening: Callable[[Ports, str | None], None],
     recalled: Callable[[int], None] = lambda _: None,
 ) -> None:
     """
     Serve until SIGTERM or SIGINT.
 
-    `listening` hears the ports when messages are taken; `recalled` how far the journal has been read again
-    at the start. Raises OperatorError for what the operator must mend.
+    `listening` hears the ports when messages are taken, and while there is no user the code with which the first
+    administrator comes in; `recalled` how far the journal has been read again at the start. Raises OperatorError for what the operator must mend.
     """
     set_up_memory()
     uvloop.run(_Run(settings, installation, listening, recalled).main())
@@ -85,7 +88,7 @@ class _Run:
         self,
         settings: Settings,
         installation: Installation,
-        listening: Callable[[Ports], None],
+        listening: Callable[[Ports, str | None], None],
         recalled: Callable[[int], None],
     ) -> None:
         self._settings = settings
@@ -227,12 +230,20 @@ class _Run:
             preparing.cancel()
             return
         _refuse_full_disk(preparing, self._settings)
+        access = await asyncio.to_thread(self._patience.until_done, lambda: self._access(stores))
+        self._metrics.access = access
+        solutions = await asyncio.to_thread(
+            self._patience.until_done, lambda: Solutions(stores.control, self._clock.now)
+        )
+        keeping = asyncio.create_task(access_control.keep(access))
         web = Web(
             settings=self._settings,
             installation=self._installation,
             pipeline=pipeline,
             commands=commands,
             store=stores.control,
+            access=access,
+            solutions=solutions,
             entry=stores.journal.entry,
             counters=self._counters,
             clock=self._clock.now,
@@ -243,23 +254,27 @@ class _Run:
         self._metrics.traffic = server.traffic
         front.open(sockets, self._most_devices)
         serving = asyncio.create_task(server.serve(sockets=[sockets.https]))
-        self._tell(sockets)
+        self._tell(sockets, access.sign_ins.invite())
         await asyncio.wait({serving, ending, working}, return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
         await front.close()
         await _shut(server, serving, pipeline.feed)
+        await access_control.close(access, keeping)
+
+    def _access(self, stores: _Stores) -> Access:
+        return access_control.access_of(self._settings, self._installation, stores.control, self._clock.now)
 
     async def _prepare(self, commands: Commands, front: FrontDoor) -> None:
         await commands.adopt_server_addresses(STARTING)
         await front.gateway.registry.reconcile()
 
-    def _tell(self, sockets: Sockets) -> None:
+    def _tell(self, sockets: Sockets, invitation: str | None) -> None:
         mqtt, amqp = (sockets.of(name) for name in PROTOCOLS)
         ports = Ports(
             port_of(sockets.https), port_of(mqtt) if mqtt else None, port_of(amqp) if amqp else None
         )
         _log.info("listening", extra={**structs.asdict(ports), "version": __version__})
-        self._listening(ports)
+        self._listening(ports, invitation)
 
     def _troubles(self, pipeline: Pipeline) -> Iterator[str]:
         if pipeline.journal_trouble is not None:

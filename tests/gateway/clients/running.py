@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tests.gateway.clients.hub import Hub, Registered
-from tests.gateway.clients.program import Program
+from tests.program import Program
 
 from fencepost.model.identity import Channel
 

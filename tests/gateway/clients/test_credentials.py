@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from tests.gateway.clients.certificates import Shown, self_signed
 from tests.gateway.clients.hub import FORMER_HOST, WRONG_KEY, Hub, Registered
-from tests.gateway.clients.program import Program, RefusedError
 from tests.gateway.clients.running import CONVERSING, FLAVOURS, PYTHON, Clients, Flavour
+from tests.program import Program, RefusedError
 from tests.said import message, process
 from tests.serving import until
 

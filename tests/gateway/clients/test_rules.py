@@ -2,8 +2,8 @@
 
 import pytest
 from tests.gateway.clients.hub import WRONG_KEY, Hub, Registered
-from tests.gateway.clients.program import RefusedError
 from tests.gateway.clients.running import PYTHON, Clients, Flavour
+from tests.program import RefusedError
 from tests.serving import until
 
 COUNTED = (

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.gateway.clients.certificates import self_signed
 from tests.gateway.clients.hub import Hub
-from tests.gateway.clients.program import RefusedError
 from tests.gateway.clients.running import FLAVOURS, PYTHON, Clients, Flavour, Language
+from tests.program import RefusedError
 from tests.serving import until
 
 from fencepost.model.identity import SECURITY_MODULE

@@ -2,7 +2,7 @@
 'use strict';
 const fs = require('node:fs');
 const { Client, Message, ModuleClient } = require('azure-iot-device');
-const { converse, tell } = require('./conversation');
+const { converse, tell } = require('../../../conversation');
 
 const TRANSPORTS = {
   mqtt: () => require('azure-iot-device-mqtt').Mqtt,

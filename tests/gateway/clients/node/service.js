@@ -2,7 +2,7 @@
 'use strict';
 const { Client, Registry } = require('azure-iothub');
 const { Message } = require('azure-iot-device');
-const { converse } = require('./conversation');
+const { converse } = require('../../../conversation');
 
 let registry = null;
 let client = null;

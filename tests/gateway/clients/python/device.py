@@ -12,7 +12,7 @@ from azure.iot.device import (  # type: ignore[import-not-found]
     Message,
     MethodResponse,
 )
-from tests.gateway.clients.python.conversation import converse, tell
+from tests.conversation import converse, tell
 
 clients: list[Any] = []
 

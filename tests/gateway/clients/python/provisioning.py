@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.iot.device import ProvisioningDeviceClient  # type: ignore[import-not-found]
-from tests.gateway.clients.python.conversation import converse
+from tests.conversation import converse
 
 
 def register(

@@ -11,7 +11,7 @@ from typing import Any
 import certifi
 from azure.iot.hub import IoTHubRegistryManager  # type: ignore[import-not-found]
 from azure.iot.hub.protocol import models  # type: ignore[import-not-found]
-from tests.gateway.clients.python.conversation import converse
+from tests.conversation import converse
 
 # What uamqp trusts is certifi's bundle and nothing else: an owner appends the authority to that file.
 certifi.where = lambda: os.environ["REQUESTS_CA_BUNDLE"]

@@ -20,6 +20,7 @@ from fencepost.gateway import https
 from fencepost.gateway.credentials import Credentials, Unauthorized
 from fencepost.gateway.gateway import Counters, Gateway
 from fencepost.gateway.uplink import Uplink
+from fencepost.model.access import Grant, Principal
 from fencepost.model.identity import Channel, IdentityKey, Operation
 from fencepost.model.record import AuditRecord
 from fencepost.model.rule import DEFAULT_GROUP, SecurityGroup
@@ -44,7 +45,12 @@ from fencepost.web.azure import iothub
 from fencepost.web.azure.iothub import HubService
 
 HOST = "hub.example"
-ADMINISTRATOR = "an-administrators-token"
+ADMINISTRATOR, VIEWER, VIEWER_OF_ONE = "an-administrators-token", "a-viewers-token", "a-viewers-of-one-group"
+PRINCIPALS = {
+    ADMINISTRATOR: Principal(actor="token/administrator", grants=(Grant("administrator"),)),
+    VIEWER: Principal(actor="user/vera", grants=(Grant("viewer"),)),
+    VIEWER_OF_ONE: Principal(actor="user/otto", grants=(Grant("administrator", "floor-2"),)),
+}
 ID_SCOPE = "0ne00000001"
 LARGEST = 256 << 10
 NEVER = 4102444800
@@ -196,7 +202,7 @@ class Standing:
             operations=self.operations,
             policies=policies,
             clock=_now,
-            is_administrator=lambda token: token == ADMINISTRATOR,
+            principal_of=PRINCIPALS.get,
             own_token=self._is_own,
             own_certificate=self._is_own_certificate,
         )

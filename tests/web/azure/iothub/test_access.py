@@ -1,5 +1,6 @@
 """Who may call what."""
 
+import re
 import time
 from typing import Any
 
@@ -10,6 +11,8 @@ from tests.web.azure.iothub.standing import (
     GROUP_KEY,
     HOST,
     NEVER,
+    VIEWER,
+    VIEWER_OF_ONE,
     Standing,
     policy_token,
 )
@@ -104,6 +107,28 @@ def test_the_secondary_key_of_a_policy_opens_as_much(standing: Standing) -> None
 def test_our_own_administrator_may_do_all(standing: Standing) -> None:
     with standing.client(f"Bearer {ADMINISTRATOR}") as client:
         assert not any(is_refused(asked(client, method, path)) for method, path, _ in CALLS)
+
+
+def test_our_own_viewers_of_everything_read_the_registry_and_see_no_key(standing: Standing) -> None:
+    """With a key they could act as the device."""
+    shown = standing.device("seen-by-vera")
+    standing.owner.put("/devices/seen-by-vera/modules/other", json={}).raise_for_status()
+    with standing.client(f"Bearer {VIEWER}") as client:
+        for method, path, permission in CALLS:
+            assert is_refused(asked(client, method, path)) is (permission != READ), (method, path)
+        answers = [
+            client.get(f"/devices{path}").raise_for_status().text
+            for path in ("", "/seen-by-vera", "/seen-by-vera/modules", "/seen-by-vera/modules/other")
+        ]
+    assert shown["authentication"]["symmetricKey"]["primaryKey"]
+    assert all('"primaryKey":null' in answer for answer in answers)
+    assert not any(re.search(r'"(primary|secondary)Key":"', answer) for answer in answers)
+
+
+def test_who_may_do_something_in_some_groups_only_does_nothing_with_the_registry(standing: Standing) -> None:
+    """It knows no groups: twins are free to name another one."""
+    with standing.client(f"Bearer {VIEWER_OF_ONE}") as client:
+        assert all(is_refused(asked(client, method, path)) for method, path, _ in CALLS)
 
 
 def test_refusals_are_counted(standing: Standing) -> None:

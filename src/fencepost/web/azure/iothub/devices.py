@@ -6,7 +6,7 @@ from litestar import Response, delete, get, put
 
 from fencepost.model.identity import Identity, IdentityKey
 from fencepost.net.hub_http import AnyRequest, Id
-from fencepost.web.azure.iothub.access import actor_of, takes
+from fencepost.web.azure.iothub.access import actor_of, as_seen, takes
 from fencepost.web.azure.iothub.bodies import IdentityBody, device_shown
 from fencepost.web.azure.iothub.calls import SHARED, answered, body_of, if_match
 from fencepost.web.azure.iothub.errors import about
@@ -21,7 +21,7 @@ async def list_devices(request: AnyRequest) -> Response[bytes]:
     """Return the first `top` devices; a number that is not between 1 and 1000 is taken for 1000."""
     hub: HubService = request.app.state.hub
     page = await hub.registry.devices(after=None, limit=_top(request))
-    return answered([await _shown(hub, one) for one in page.items])
+    return answered([await _shown(hub, as_seen(request, one)) for one in page.items])
 
 
 @get("/devices/{device_id:str}", guards=[takes("RegistryRead", or_own=True)], **SHARED)
@@ -29,7 +29,7 @@ async def get_device(request: AnyRequest, device_id: Id) -> Response[bytes]:
     hub: HubService = request.app.state.hub
     key = IdentityKey(device_id)
     async with about(hub, key):
-        identity = await hub.registry.identity(key)
+        identity = as_seen(request, await hub.registry.identity(key))
     return answered(await _shown(hub, identity), etag=identity.etag)
 
 

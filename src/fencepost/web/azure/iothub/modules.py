@@ -4,7 +4,7 @@ from litestar import Response, delete, get, put
 
 from fencepost.model.identity import IdentityKey
 from fencepost.net.hub_http import AnyRequest, Id
-from fencepost.web.azure.iothub.access import actor_of, takes
+from fencepost.web.azure.iothub.access import actor_of, as_seen, takes
 from fencepost.web.azure.iothub.bodies import IdentityBody, module_shown
 from fencepost.web.azure.iothub.calls import SHARED, answered, body_of, if_match
 from fencepost.web.azure.iothub.errors import about
@@ -18,7 +18,7 @@ async def list_modules(request: AnyRequest, device_id: Id) -> Response[bytes]:
     hub: HubService = request.app.state.hub
     async with about(hub, IdentityKey(device_id)):
         modules = await hub.registry.modules(device_id)
-    return answered([module_shown(one, hub.sessions) for one in modules])
+    return answered([module_shown(as_seen(request, one), hub.sessions) for one in modules])
 
 
 @get(PATH, guards=[takes("RegistryRead", or_own=True)], **SHARED)
@@ -26,7 +26,7 @@ async def get_module(request: AnyRequest, device_id: Id, module_id: Id) -> Respo
     hub: HubService = request.app.state.hub
     key = IdentityKey(device_id, module_id)
     async with about(hub, key):
-        identity = await hub.registry.identity(key)
+        identity = as_seen(request, await hub.registry.identity(key))
     return answered(module_shown(identity, hub.sessions), etag=identity.etag)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
+from fencepost.model.access import Principal
 from fencepost.model.identity import IdentityKey
 from fencepost.net.tls import PeerCertificate
 from fencepost.service.downlink import Downlink
@@ -19,9 +20,8 @@ class HubService(Struct, frozen=True, kw_only=True, eq=False):
     """
     The parts that are called. `clock` gives aware UTC; a body has `body_seconds` to come in.
 
-    `is_administrator` says whether a bearer token is one of our own with that role. `own_token` says whether
-    a shared access signature is an identity's own, as the devices' side checks it, and `own_certificate` whether
-    a certificate is.
+    `principal_of` says whom a bearer token of our own stands for. `own_token` says whether a shared access
+    signature is an identity's own, as the devices' side checks it, and `own_certificate` whether a certificate is.
     """
 
     registry: Registry
@@ -30,7 +30,7 @@ class HubService(Struct, frozen=True, kw_only=True, eq=False):
     operations: Operations
     policies: Policies
     clock: Callable[[], datetime]
-    is_administrator: Callable[[str], bool]
+    principal_of: Callable[[str], Principal | None]
     own_token: Callable[[IdentityKey, str], Awaitable[bool]]
     own_certificate: Callable[[IdentityKey, PeerCertificate], Awaitable[bool]]
     body_seconds: float = 30.0

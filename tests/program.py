@@ -13,7 +13,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Self
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[1]
 _PATIENCE = 30.0
 
 

@@ -1,4 +1,4 @@
-// How a program under test is spoken with: lines of JSON, as tests/gateway/clients/program.py sends them.
+// How a program under test is spoken with: lines of JSON, as tests/program.py sends them.
 'use strict';
 const readline = require('node:readline');
 

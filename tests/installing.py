@@ -1,5 +1,5 @@
 """
-The SDKs of Azure IoT, unmodified: installed once on a machine, for one set of versions, in a folder of its own.
+Others' programs and SDKs, unmodified: installed once on a machine, for one set of versions, in a folder of its own.
 
 The folder lies with the machine's temporary files and belongs to whoever runs the tests. Whoever wants it while
 another test process makes it waits; what was made halfway is never used.
@@ -13,10 +13,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-_HERE = Path(__file__).parent
 _PATIENCE = 240
 """Seconds that one program of an installation may take."""
 
@@ -25,28 +25,29 @@ class NotInstallableError(Exception):
     """The clients cannot be had on this machine; the text says what is missing."""
 
 
-def installed_python() -> Path:
-    """Return the interpreter of an environment with requirements.txt; raises NotInstallableError."""
-    contents = (_HERE / "requirements.txt").read_bytes()
-    return _made("python", contents + sys.version.encode(), _install_python) / "bin" / "python"
+def installed_python(requirements: Path) -> Path:
+    """Return the interpreter of an environment with a file of requirements; raises NotInstallableError."""
+    versions = requirements.read_bytes() + sys.version.encode()
+    made = _made("python", versions, partial(_install_python, requirements))
+    return made / "bin" / "python"
 
 
-def installed_node() -> Path:
-    """Return the folder node_modules with package.json's packages; raises NotInstallableError."""
+def installed_node(package: Path) -> Path:
+    """Return the folder node_modules with the packages of a package.json; raises NotInstallableError."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise NotInstallableError(f"{program} is not installed: apt-get install nodejs npm")
-    return _made("node", (_HERE / "package.json").read_bytes(), _install_node) / "node_modules"
+    return _made("node", package.read_bytes(), partial(_install_node, package)) / "node_modules"
 
 
-def _install_python(folder: Path) -> None:
+def _install_python(requirements: Path, folder: Path) -> None:
     _run(sys.executable, "-m", "venv", str(folder))
-    requirements = str(_HERE / "requirements.txt")
-    _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--requirement", requirements)
+    python = str(folder / "bin" / "python")
+    _run(python, "-m", "pip", "install", "--quiet", "--requirement", str(requirements))
 
 
-def _install_node(folder: Path) -> None:
-    shutil.copy(_HERE / "package.json", folder)
+def _install_node(package: Path, folder: Path) -> None:
+    shutil.copy(package, folder / "package.json")
     quietly = ("--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=1")
     _run("npm", "install", *quietly, folder=folder)
 
@@ -57,11 +58,11 @@ def _made(language: str, versions: bytes, make: Callable[[Path], None]) -> Path:
     folder = Path(tempfile.gettempdir()) / f"fencepost-clients-{os.getuid()}-{language}-{key}"
     with _locked(folder.with_suffix(".lock")):
         if not folder.exists():
-            partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(mode=0o700)
-            make(partial)
-            partial.rename(folder)
+            unfinished = folder.with_suffix(".partial")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(mode=0o700)
+            make(unfinished)
+            unfinished.rename(folder)
     if folder.lstat().st_uid != os.getuid():
         raise NotInstallableError(f"{folder} belongs to somebody else")
     return folder
