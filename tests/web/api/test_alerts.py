@@ -1,12 +1,8 @@
-"""Alerts over the API: found, read with their history, moved by hand, and followed as they change."""
+"""Alerts over the API: found, read with their history, and moved by hand."""
 
-import json
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx2
 import pytest
 from tests.said import failed_login, message, process
 from tests.serving import Serving, until
@@ -90,6 +86,28 @@ def test_S21_the_life_of_an_alert_by_hand_with_its_history(serving: Serving) -> 
     assert newer["previous_id"] == older["alert_id"]
 
 
+def test_alerts_are_sorted_as_asked_and_a_place_is_of_one_order_only(serving: Serving) -> None:
+    serving.send(
+        "w-sort", message(*(failed_login() for _ in range(5)), process("/opt/s-1"), process("/opt/s-2"))
+    )
+    serving.settle()
+
+    def sorted_by(sort: str) -> list[Any]:
+        return serving.alerts(device_id="w-sort", sort=sort)
+
+    assert [one["severity"] for one in sorted_by("-severity")] == ["High", "Low", "Low"]
+    assert [one["severity"] for one in sorted_by("severity")] == ["Low", "Low", "High"]
+    for key in ("started_at", "last_seen_at"):
+        assert [one[key] for one in sorted_by(key)] == sorted(one[key] for one in sorted_by(key))
+        assert [one[key] for one in sorted_by(f"-{key}")] == sorted(
+            (one[key] for one in sorted_by(key)), reverse=True
+        )
+    page = serving.admin.get("/v1/alerts?device_id=w-sort&limit=1&sort=severity").json()
+    wrong = serving.admin.get(f"/v1/alerts?device_id=w-sort&limit=1&sort=started_at&after={page['next']}")
+    assert (wrong.status_code, wrong.json()["problems"][0]["path"]) == (400, "after")
+    assert serving.admin.get("/v1/alerts?sort=nonsense").status_code == 400
+
+
 def test_an_alert_that_is_not_there_is_not_found(serving: Serving) -> None:
     for method, path in [("GET", "/v1/alerts/none"), ("POST", "/v1/alerts/none/resolve")]:
         assert serving.admin.request(method, path).status_code == 404
@@ -152,66 +170,3 @@ def test_a_question_that_cannot_be_answered_says_why(serving: Serving, query: st
     answer = serving.admin.get(f"/v1/alerts?{query}")
     assert answer.status_code == 400
     assert query.split("=", maxsplit=1)[0] in answer.text
-
-
-class Follower(threading.Thread):
-    """Reads the stream until it has so many events."""
-
-    def __init__(self, serving: Serving, number: int, headers: dict[str, str]) -> None:
-        super().__init__()
-        self.events: list[tuple[str, Any]] = []
-        self.listening = threading.Event()
-        self._serving, self._number, self._headers = serving, number, headers
-
-    def run(self) -> None:
-        client = self._serving.client(self._serving.admin.headers["authorization"].removeprefix("Bearer "))
-        with client, client.stream("GET", "/v1/alerts/stream", headers=self._headers) as answer:
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            for event_id, data in events_of(answer):
-                if event_id is None:
-                    self.listening.set()
-                    continue
-                self.events.append((event_id, data))
-                if len(self.events) == self._number:
-                    return
-
-
-def events_of(answer: httpx2.Response) -> Iterator[tuple[str | None, Any]]:
-    fields: dict[str, str] = {}
-    for line in answer.iter_lines():
-        if line:
-            name, _, value = line.partition(":")
-            fields[name] = value.strip()
-            continue
-        if "data" in fields:
-            yield fields["id"], json.loads(fields["data"])
-        else:
-            yield None, None
-        fields = {}
-
-
-def follow(serving: Serving, number: int, **headers: str) -> Follower:
-    follower = Follower(serving, number, headers)
-    follower.start()
-    assert follower.listening.wait(10)
-    return follower
-
-
-def test_the_stream_tells_of_alerts_as_they_change_and_goes_on_where_one_left(serving: Serving) -> None:
-    follower = follow(serving, 2)
-    serving.send("w-live", message(process("/opt/live-1")))
-    serving.send("w-live", message(process("/opt/live-2")))
-    follower.join(10)
-    assert [alert["value"] for _, alert in follower.events] == ["/opt/live-1", "/opt/live-2"]
-    serving.send("w-live", message(*(process(f"/opt/missed-{number}") for number in range(40))))
-    serving.settle()
-    first = follower.events[0][0]
-    resumed = follow(serving, 42, **{"Last-Event-ID": first})
-    resumed.join(10)
-    values = [alert["value"] for _, alert in resumed.events]
-    assert set(values) >= {"/opt/live-2", *(f"/opt/missed-{number}" for number in range(40))}
-
-
-def test_a_reader_that_names_no_event_of_ours_is_told(serving: Serving) -> None:
-    assert serving.admin.get("/v1/alerts/stream", headers={"Last-Event-ID": "x"}).status_code == 400
-    assert serving.stranger.get("/v1/alerts/stream").status_code == 401

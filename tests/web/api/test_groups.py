@@ -4,8 +4,9 @@ from typing import Any
 
 from tests.said import message, process
 from tests.serving import Serving, until
+from tests.web.api.people import somebody
 
-RULES = [
+RULES: list[dict[str, Any]] = [
     {"type": "ProcessNotAllowed", "allow": ["/usr/bin/*"], "severity": "High"},
     {"type": "FailedLocalLoginsNotInAllowedRange", "min": 0, "max": 5, "window": "PT10M"},
 ]
@@ -43,12 +44,109 @@ def test_a_group_is_made_read_and_replaced_and_its_version_counts_the_edits(serv
     assert names.count("Cameras") == 1
 
 
-def test_what_the_api_shows_can_be_put_again(serving: Serving) -> None:
-    put(serving, "round", {"rules": RULES, "members": {"globs": ["round-*"]}})
+def test_what_the_api_shows_can_be_put_again_as_it_is(serving: Serving) -> None:
+    noted = [{"entry": "/opt/a", "reason": "the vendor's", "until": "2036-01-01T00:00:00Z"}, "/opt/b"]
+    rules = [*RULES, {"type": "LocalUserDenied", "deny": noted}]
+    put(serving, "round", {"rules": rules, "members": {"globs": ["round-*"]}, "allowed_lateness": "PT15M"})
     shown = serving.admin.get("/v1/groups/round").json()
-    for key in ("name", "version", "server_addresses"):
-        shown.pop(key)
-    assert put(serving, "round", shown).json()["version"] == 1
+    assert put(serving, "round", shown).json() == shown
+    assert shown["version"] == 1
+
+
+def test_a_group_is_not_renamed_by_what_is_put(serving: Serving) -> None:
+    answer = put(serving, "one-name", {"name": "another", "rules": []})
+    assert [one["path"] for one in answer.json()["problems"]] == ["name"]
+    assert put(serving, "one-name", {"name": "ONE-name", "rules": []}).status_code == 201
+
+
+def test_entries_say_who_put_them_there_when_why_and_until_when(serving: Serving) -> None:
+    entry = {"entry": "/opt/tool", "reason": "maintenance", "until": "2036-01-01T02:00:00+02:00"}
+    rule = {"type": "ProcessNotAllowed", "allow": ["/usr/bin/*", entry]}
+    shown = put(serving, "noted", {"rules": [rule]}).json()["rules"][0]
+    assert shown["allow"] == ["/usr/bin/*", "/opt/tool"]
+    [note] = shown["notes"]
+    assert note.pop("at").startswith("20")
+    assert note == {
+        "entry": "/opt/tool",
+        "by": "token/administrator",
+        "reason": "maintenance",
+        "until": "2036-01-01T00:00:00Z",
+        "alert_id": None,
+        "expired": False,
+    }
+    bare = {"type": "ProcessNotAllowed", "allow": ["/opt/tool"]}
+    kept = put(serving, "noted", {"rules": [bare]}).json()["rules"][0]
+    assert kept["notes"][0]["reason"] == "maintenance", "a bare entry keeps what was known of it"
+
+
+def test_S28_an_expired_entry_is_shown_as_such_and_anew_when_it_is_put_bare(serving: Serving) -> None:
+    past = {"entry": "/opt/old", "reason": "a day's work", "until": "2020-01-01T00:00:00Z"}
+    body = {
+        "members": {"globs": ["expiring-*"]},
+        "rules": [{"type": "ProcessNotAllowed", "allow": [past]}],
+    }
+    shown = put(serving, "expiring", body).json()
+    assert shown["rules"][0]["notes"][0]["expired"] is True
+    assert put(serving, "expiring", shown).json()["rules"][0]["notes"][0]["expired"] is True
+    serving.send("expiring-1", message(process("/opt/old")))
+    assert until(lambda: serving.alerts(device_id="expiring-1")), "it allows nothing any more"
+    body["rules"] = [{"type": "ProcessNotAllowed", "allow": ["/opt/old"]}]
+    assert "notes" not in put(serving, "expiring", body).json()["rules"][0]
+
+
+def test_a_note_of_what_is_not_on_the_list_is_a_problem(serving: Serving) -> None:
+    note = {"entry": "/opt/nowhere", "reason": "lost"}
+    rule = {"type": "ProcessNotAllowed", "allow": ["/opt/a"], "notes": [note]}
+    answer = put(serving, "wrong", {"rules": [rule]})
+    assert [one["path"] for one in answer.json()["problems"]] == ["rules[0].notes[0]"]
+    range_rule = {**RULES[1], "notes": []}
+    answer = put(serving, "wrong", {"rules": [range_rule]})
+    assert [one["path"] for one in answer.json()["problems"]] == ["rules[0].notes"]
+
+
+def test_what_is_to_be_new_replaces_nothing(serving: Serving) -> None:
+    assert put(serving, "fresh", {"rules": []}, **{"If-None-Match": "*"}).status_code == 201
+    assert put(serving, "FRESH", {"description": "x"}, **{"If-None-Match": "*"}).status_code == 412
+    assert put(serving, "fresh", {}, **{"If-None-Match": '"1"'}).status_code == 400
+    assert serving.admin.get("/v1/groups/fresh").json()["description"] == ""
+
+
+def test_the_versions_of_a_group_are_all_there_the_latest_first(serving: Serving) -> None:
+    for text in ("one", "two", "three"):
+        put(serving, "history", {"description": text})
+    found = serving.admin.get("/v1/groups/HISTORY/versions").json()["items"]
+    assert [one["group"]["description"] for one in found] == ["three", "two", "one"]
+    assert [one["group"]["version"] for one in found] == [3, 2, 1]
+    assert found[0]["position"] > found[1]["position"]
+    page = serving.admin.get("/v1/groups/history/versions?limit=2").json()
+    rest = serving.admin.get(f"/v1/groups/history/versions?after={page['next']}").json()
+    assert [one["group"]["version"] for one in [*page["items"], *rest["items"]]] == [3, 2, 1]
+    assert rest["next"] is None
+    for wrong in ("limit=0", "limit=101", "after=x"):
+        assert serving.admin.get(f"/v1/groups/history/versions?{wrong}").status_code == 400
+    assert serving.admin.get("/v1/groups/nowhere/versions").status_code == 404
+
+
+def test_an_administrator_of_a_group_edits_it_and_not_which_devices_it_has(serving: Serving) -> None:
+    body = {"members": {"globs": ["own-*"]}, "rules": RULES}
+    put(serving, "own", body)
+    with somebody(serving, ("administrator", "own")) as anna:
+        edited = anna.put("/v1/groups/own", json={**body, "description": "mine"})
+        assert edited.json()["description"] == "mine"
+        for members in ({"globs": ["*"]}, {"globs": ["own-*"], "ids": ["cam-1"]}, {}):
+            taken = anna.put("/v1/groups/own", json={**body, "members": members})
+            assert taken.status_code == 403
+            assert "members" in taken.json()["detail"]
+        assert anna.delete("/v1/groups/own").status_code == 403
+        assert serving.admin.get("/v1/groups/own").json()["members"]["globs"] == ["own-*"]
+
+
+def test_a_grant_for_a_group_that_is_not_there_does_not_make_it(serving: Serving) -> None:
+    with somebody(serving, ("administrator", "not-yet")) as anna:
+        assert anna.put("/v1/groups/not-yet", json={"rules": []}).status_code == 403
+        assert anna.put("/v1/groups/other", json={"rules": []}).status_code == 404
+        assert anna.put("/v1/groups/default", json={"rules": []}).status_code == 404
+    assert serving.admin.get("/v1/groups/not-yet").status_code == 404
 
 
 def test_all_problems_of_a_group_are_said_at_once_with_their_paths(serving: Serving) -> None:

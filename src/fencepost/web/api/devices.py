@@ -1,41 +1,45 @@
-"""`/v1/devices`, `/v1/quarantine` and `/v1/audit`: who sends, what could not be read, who changed what."""
+"""`/v1/devices` and `/v1/tallies`: who sends, in which group each is, and what else befell them."""
 
 import asyncio
-from base64 import b64encode
-from datetime import datetime
+from hashlib import blake2b
 from typing import Annotated, Any
 
-from litestar import Request, get, put
-from litestar.params import Parameter
+from litestar import Request, Response, get, put
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct, field
 
-from fencepost.model.entry import Received
-from fencepost.model.event import Source
-from fencepost.model.record import AuditRecord, DeviceRecord, Quarantined, Tally, TallyKind
-from fencepost.service.commands import Missing
-from fencepost.web.api.access import actor_of, requires
-from fencepost.web.api.documented import After, DeviceId, Limit, problems_of
+from fencepost.model.record import DeviceRecord, Tally, TallyKind
+from fencepost.service.answers import Missing
+from fencepost.web.api.access import actor_of, principal_of, requires
+from fencepost.web.api.codec import built, derived, written
+from fencepost.web.api.documented import After, DeviceId, Limit, OfDevice, problems_of
+from fencepost.web.api.etags import IfMatch, check_seen, etag
 from fencepost.web.api.service import Service
+from fencepost.web.api.theirs import NO_DEVICE, check_device, theirs
 from fencepost.web.azure.iothub import HubService
 
+MOST_TALLIES = 1000
+"""Tallies that are shown with a device."""
+IdText = Annotated[
+    str | None, QueryParameter(description="With this in the id, without case.", max_length=128)
+]
+Kind = Annotated[TallyKind | None, QueryParameter(description="Of this kind.")]
+_INNER = ("position", "tagged")
+_MEANINGS = {
+    "tag": "The twin tag SecurityGroup, which decides the group where there is one of that name.",
+    "source": "Which agent it has; null until it has sent something.",
+    "messages": "Counts are written down within seconds, for a large and busy fleet within minutes.",
+    "rejected": "Messages, and parts of them, that could not be decoded.",
+    "group": "The name of its group.",
+    "not_measurable": "Rules that it cannot feed: neither clean nor violated (S18).",
+}
 
-class DeviceView(Struct, frozen=True, kw_only=True):
-    """
-    A device: its group, what it has sent, and the rules that it cannot feed (S18).
 
-    The counts are written down within seconds, for a large and busy fleet within minutes.
-    """
+@derived(DeviceRecord, meanings=_MEANINGS, needed=True, without=_INNER)
+class DeviceView(Struct):
+    """A device: its group, what it has sent, and the rules that it cannot feed."""
 
-    device_id: str
     group: str
-    tag: str | None
-    source: Source | None
-    registered_at: datetime
-    first_seen_at: datetime | None
-    last_seen_at: datetime | None
-    messages: int
-    events: int
-    rejected: int
     not_measurable: tuple[str, ...]
 
 
@@ -59,31 +63,8 @@ class Assignment(Struct, frozen=True, forbid_unknown_fields=True):
     security_group: Annotated[str, Meta(max_length=128)] | None = field(default=None, name="SecurityGroup")
 
 
-class Quarantine(Struct, frozen=True):
-    """A page of what could not be decoded, the latest first."""
-
-    items: list[Quarantined]
-    next: str | None
-
-
-class QuarantinedMessage(Struct, frozen=True, kw_only=True):
-    """A message of which something could not be decoded, as it came."""
-
-    position: int
-    device_id: str
-    received_at: datetime
-    body_base64: str
-
-
-class Audit(Struct, frozen=True):
-    """A page of what people changed, the latest first."""
-
-    items: list[AuditRecord]
-    next: str | None
-
-
 class Tallies(Struct, frozen=True):
-    """A page of what is not an alert and must yet be known."""
+    """A page of what is not an alert and must yet be known; `next` is null on the last page."""
 
     items: list[Tally]
     next: str | None
@@ -91,55 +72,64 @@ class Tallies(Struct, frozen=True):
 
 @get(
     "/v1/devices",
-    guards=[requires("administrator")],
+    guards=[requires("viewer")],
     operation_id="listDevices",
     summary="List the devices.",
     responses=problems_of(400, 401, 403, 503),
     tags=["devices"],
 )
-async def list_devices(request: Request[Any, Any, Any], after: After = None, limit: Limit = 100) -> Devices:
-    """Return the devices that have sent something or were registered."""
+async def list_devices(
+    request: Request[Any, Any, Any], text: IdText = None, after: After = None, limit: Limit = 100
+) -> Devices:
+    """Return the devices that have sent something or were registered, by their ids."""
     service: Service = request.app.state.service
-    page = await asyncio.to_thread(service.store.devices, after=after, limit=limit)
+    page = await asyncio.to_thread(
+        service.store.devices,
+        text=text,
+        after=after,
+        limit=limit,
+        among=theirs(service, principal_of(request)),
+    )
     return Devices([_view_of(service, record) for record in page.items], page.after)
 
 
 @get(
     "/v1/devices/{device_id:str}",
-    guards=[requires("administrator")],
+    guards=[requires("viewer")],
     operation_id="getDevice",
     summary="Get a device.",
     responses=problems_of(400, 401, 403, 404, 503),
     tags=["devices"],
 )
-async def get_device(request: Request[Any, Any, Any], device_id: DeviceId) -> DeviceWithTallies:
-    """Return a device with its tallies."""
-    service: Service = request.app.state.service
-    return await _device(service, device_id)
+async def get_device(request: Request[Any, Any, Any], device_id: DeviceId) -> Response[DeviceWithTallies]:
+    """Return a device with its tallies; its ETag stands for the tag that decides its group."""
+    return await _answer(request, device_id)
 
 
 @put(
     "/v1/devices/{device_id:str}",
-    guards=[requires("administrator")],
+    guards=[requires("administrator", everywhere=True)],
     operation_id="putDevice",
     summary="Register a device, or move it to a group.",
-    responses=problems_of(400, 401, 403, 404, 413, 503),
+    responses=problems_of(400, 401, 403, 404, 412, 413, 503),
     tags=["devices"],
 )
 async def put_device(
-    request: Request[Any, Any, Any], device_id: DeviceId, data: Assignment
-) -> DeviceWithTallies:
+    request: Request[Any, Any, Any], device_id: DeviceId, data: JSONBody[Assignment], if_match: IfMatch = None
+) -> Response[DeviceWithTallies]:
     """Windows of the old group end, those of the new one start clean; the twin of the device says the same."""
     service: Service = request.app.state.service
+    if if_match is not None:
+        check_seen(if_match, _tag_of(await _record(service, device_id)), "the device's group")
     hub: HubService | None = request.app.state.get("hub")
     assign = service.commands.assign_device if hub is None else hub.registry.assign
     await assign(device_id, data.security_group, actor_of(request))
-    return await _device(service, device_id)
+    return await _answer(request, device_id)
 
 
 @get(
     "/v1/tallies",
-    guards=[requires("administrator")],
+    guards=[requires("viewer")],
     operation_id="listTallies",
     summary="List what is not an alert and must yet be known.",
     responses=problems_of(400, 401, 403, 503),
@@ -147,97 +137,52 @@ async def put_device(
 )
 async def list_tallies(
     request: Request[Any, Any, Any],
-    kind: TallyKind | None = None,
+    kind: Kind = None,
+    device_id: OfDevice = None,
     after: After = None,
     limit: Limit = 100,
 ) -> Tallies:
     """Return what came late, with a wrong clock, twice, incomplete, or could not be read, by device."""
     service: Service = request.app.state.service
-    page = await asyncio.to_thread(service.store.tallies, device_id=None, kind=kind, after=after, limit=limit)
+    page = await asyncio.to_thread(
+        service.store.tallies,
+        device_id=device_id,
+        kind=kind,
+        after=after,
+        limit=limit,
+        among=theirs(service, principal_of(request)),
+    )
     return Tallies(page.items, page.after)
 
 
-@get(
-    "/v1/quarantine",
-    guards=[requires("administrator")],
-    operation_id="listQuarantine",
-    summary="List what could not be decoded.",
-    responses=problems_of(400, 401, 403, 503),
-    tags=["quarantine"],
-)
-async def list_quarantine(
-    request: Request[Any, Any, Any],
-    device_id: Annotated[str | None, Parameter(max_length=128)] = None,
-    after: After = None,
-    limit: Limit = 100,
-) -> Quarantine:
-    """Return refusals with their reasons, each with the position of its message."""
+async def _answer(request: Request[Any, Any, Any], device_id: str) -> Response[DeviceWithTallies]:
     service: Service = request.app.state.service
-    page = await asyncio.to_thread(service.store.quarantine, device_id=device_id, after=after, limit=limit)
-    return Quarantine(page.items, page.after)
-
-
-@get(
-    "/v1/quarantine/{position:int}",
-    guards=[requires("administrator")],
-    operation_id="getQuarantined",
-    summary="Get a quarantined message as it came.",
-    responses=problems_of(400, 401, 403, 404),
-    tags=["quarantine"],
-)
-async def get_quarantined(
-    request: Request[Any, Any, Any], position: Annotated[int, Parameter(ge=1, le=2**53)]
-) -> QuarantinedMessage:
-    """Return the body that a refusal is about."""
-    service: Service = request.app.state.service
-    entry = await asyncio.to_thread(service.entry, position)
-    if not isinstance(entry, Received):
-        raise Missing("there is no message at this position")
-    return QuarantinedMessage(
-        position=position,
-        device_id=entry.device_id,
-        received_at=entry.received_at,
-        body_base64=b64encode(entry.body).decode(),
+    check_device(service, principal_of(request), "viewer", device_id)
+    record = await _record(service, device_id)
+    page = await asyncio.to_thread(
+        service.store.tallies, device_id=device_id, kind=None, after=None, limit=MOST_TALLIES
     )
+    view = DeviceWithTallies(_view_of(service, record), page.items)
+    return Response(view, status_code=200, headers=etag(_tag_of(record)))
 
 
-@get(
-    "/v1/audit",
-    guards=[requires("administrator")],
-    operation_id="listAudit",
-    summary="List what people changed.",
-    responses=problems_of(400, 401, 403, 503),
-    tags=["audit"],
-)
-async def list_audit(request: Request[Any, Any, Any], after: After = None, limit: Limit = 100) -> Audit:
-    """Return who changed what and what came of it, the latest first."""
-    service: Service = request.app.state.service
-    page = await asyncio.to_thread(service.store.audit, after=after, limit=limit)
-    return Audit(page.items, page.after)
-
-
-async def _device(service: Service, device_id: str) -> DeviceWithTallies:
+async def _record(service: Service, device_id: str) -> DeviceRecord:
     record = await asyncio.to_thread(service.store.device, device_id)
     if record is None:
-        raise Missing("there is no such device")
-    page = await asyncio.to_thread(
-        service.store.tallies, device_id=device_id, kind=None, after=None, limit=1000
-    )
-    return DeviceWithTallies(_view_of(service, record), page.items)
+        raise Missing(NO_DEVICE)
+    return record
+
+
+def _tag_of(record: DeviceRecord) -> str:
+    said = "" if record.tag is None else f"={record.tag}"
+    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _view_of(service: Service, record: DeviceRecord) -> DeviceView:
     detector = service.pipeline.processor.detector
-    return DeviceView(
-        device_id=record.device_id,
+    return built(
+        DeviceView,
+        **written(record, *_INNER),
         group=detector.group_of(record.device_id).name,
-        tag=record.tag,
-        source=record.source,
-        registered_at=record.registered_at,
-        first_seen_at=record.first_seen_at,
-        last_seen_at=record.last_seen_at,
-        messages=record.messages,
-        events=record.events,
-        rejected=record.rejected,
         not_measurable=detector.not_measurable(record.device_id),
     )

@@ -1,102 +1,30 @@
 """`/v1/groups`: what the owner expects, in the keys of the groups file."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+import asyncio
+from typing import Annotated, Any
 
-import msgspec
 from litestar import Request, Response, delete, get, put
-from litestar.params import Parameter
-from msgspec import UNSET, Meta, Struct, UnsetType
+from litestar.params import JSONBody, PathParameter, QueryParameter
+from msgspec import Struct
 
-from fencepost.model.catalog import CATALOG, Severity
-from fencepost.model.duration import iso_duration
 from fencepost.model.errors import OperatorError, Problem
-from fencepost.model.rule import FAMILIES, ImplicitEntry, Members, Rule, SecurityGroup, problems_of
-from fencepost.web.api.access import actor_of, requires
-from fencepost.web.api.documented import number_in
-from fencepost.web.api.documented import problems_of as answers
+from fencepost.model.rule import Members, SecurityGroup
+from fencepost.service.answers import Missing
+from fencepost.web.api.access import actor_of, principal_of, requires
+from fencepost.web.api.documented import After, created, number_in, problems_of
+from fencepost.web.api.etags import ANY, IfMatch, IfNoneMatch, etag, is_for_new_only, seen_version
+from fencepost.web.api.group_bodies import GroupBody, GroupView, group_of, group_view
 from fencepost.web.api.problems import Refused
 from fencepost.web.api.service import Service
+from fencepost.web.api.theirs import check
 
-GroupName = Annotated[str, Parameter(description="The name of the group, without case.", max_length=128)]
-IfMatch = Annotated[
-    str | None,
-    Parameter(
-        header="If-Match", description='The ETag that the editor has seen, such as "3".', max_length=40
-    ),
+GroupName = Annotated[str, PathParameter(description="The name of the group, without case.", max_length=128)]
+
+VersionLimit = Annotated[
+    int, QueryParameter(name="limit", ge=1, le=100, description="How many versions at most.")
 ]
-Number = Annotated[int, Meta(ge=0, le=2**53)]
-MOST_ENTRIES = 100_000
-MOST_GLOBS = 1000
-LISTS = ("allow", "deny")
-Entries = Annotated[tuple[str, ...], Meta(max_length=MOST_ENTRIES)]
-
-
-RuleTypeName = Annotated[str, Meta(extra_json_schema={"enum": list(CATALOG)})]
-"""Documented here, and checked with all else so that all problems are said at once."""
-
-
-class MembersBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Devices that belong to a group by their ids; the twin tag SecurityGroup goes before both."""
-
-    ids: Annotated[tuple[str, ...], Meta(max_length=MOST_ENTRIES)] = ()
-    globs: Annotated[tuple[str, ...], Meta(max_length=MOST_GLOBS)] = ()
-
-
-class RuleBody(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A rule; which members belong to it follows from its type, as in the groups file."""
-
-    type: RuleTypeName
-    enabled: bool = True
-    severity: Severity | None = None
-    description: str | None = None
-    min: Number | UnsetType = UNSET
-    max: Number | UnsetType = UNSET
-    window: timedelta | UnsetType = UNSET
-    count: Literal["attempts", "records"] | UnsetType = UNSET
-    alert_on: Literal["certain", "possible"] | UnsetType = UNSET
-    allow: Entries | UnsetType = UNSET
-    deny: Entries | UnsetType = UNSET
-
-
-class GroupBody(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A security group, whole: what is left out has its default."""
-
-    description: str = ""
-    members: MembersBody = MembersBody()
-    allowed_lateness: timedelta | None = None
-    implicit_entries: tuple[ImplicitEntry, ...] = ("loopback", "link_local", "server")
-    rules: Annotated[list[RuleBody], Meta(max_length=100)] = []
-
-
-class RuleView(Struct, kw_only=True, omit_defaults=True):
-    """A rule in force; `window` is an ISO 8601 duration."""
-
-    type: str
-    enabled: bool
-    severity: Severity | None = None
-    description: str | None = None
-    min: int | UnsetType = UNSET
-    max: int | UnsetType = UNSET
-    window: str | UnsetType = UNSET
-    count: str | UnsetType = UNSET
-    alert_on: str | UnsetType = UNSET
-    allow: tuple[str, ...] | UnsetType = UNSET
-    deny: tuple[str, ...] | UnsetType = UNSET
-
-
-class GroupView(Struct, kw_only=True):
-    """A security group in force; `version` counts its edits and is its ETag."""
-
-    name: str
-    version: int
-    description: str
-    members: Members
-    allowed_lateness: str | None
-    implicit_entries: tuple[ImplicitEntry, ...]
-    server_addresses: tuple[str, ...]
-    rules: list[RuleView]
+MOST_SHOWN = 200_000
+"""Entries of all the lists of a page of versions, but for the first."""
 
 
 class Groups(Struct, frozen=True):
@@ -105,32 +33,47 @@ class Groups(Struct, frozen=True):
     items: list[GroupView]
 
 
+class GroupVersion(Struct, frozen=True):
+    """A group as one edit left it; `position` is that of the edit in the journal and in the audit."""
+
+    position: int
+    group: GroupView
+
+
+class GroupVersions(Struct, frozen=True):
+    """A page of what a group has been, the latest first; `next` is null on the last page."""
+
+    items: list[GroupVersion]
+    next: str | None
+
+
 @get(
     "/v1/groups",
-    guards=[requires("administrator")],
+    guards=[requires("viewer")],
     operation_id="listGroups",
     summary="List the security groups.",
-    responses=answers(401, 403),
+    responses=problems_of(401, 403),
     tags=["groups"],
 )
 async def list_groups(request: Request[Any, Any, Any]) -> Groups:
     """Return all groups with their rules."""
     service: Service = request.app.state.service
-    return Groups([view_of(group) for group in service.commands.groups()])
+    principal, now = principal_of(request), service.clock()
+    shown = (group for group in service.commands.groups() if principal.may("viewer", group.name))
+    return Groups([group_view(group, now) for group in shown])
 
 
 @get(
     "/v1/groups/{name:str}",
-    guards=[requires("administrator")],
+    guards=[requires("viewer")],
     operation_id="getGroup",
     summary="Get a security group.",
-    responses=answers(400, 401, 403, 404),
+    responses=problems_of(400, 401, 403, 404),
     tags=["groups"],
 )
 async def get_group(request: Request[Any, Any, Any], name: GroupName) -> Response[GroupView]:
     """Return a group; its ETag is for If-Match."""
-    service: Service = request.app.state.service
-    return _answer(service.commands.group(name), 200)
+    return answer_of(request, known_group(request, name), 200)
 
 
 @put(
@@ -138,110 +81,123 @@ async def get_group(request: Request[Any, Any, Any], name: GroupName) -> Respons
     guards=[requires("administrator")],
     operation_id="putGroup",
     summary="Make or replace a security group.",
-    responses=answers(400, 401, 403, 409, 412, 413, 503),
+    responses={**created(GroupView), **problems_of(400, 401, 403, 404, 409, 412, 413, 503)},
     tags=["groups"],
 )
 async def put_group(
-    request: Request[Any, Any, Any], name: GroupName, data: GroupBody, if_match: IfMatch = None
+    request: Request[Any, Any, Any],
+    name: GroupName,
+    data: JSONBody[GroupBody],
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response[GroupView]:
     """
     Put a group in force from the next event on; open alerts are judged again at once.
 
-    Counters of unchanged rules survive, history is not alerted of again.
+    Counters of unchanged rules survive, history is not alerted of again. A new group, and which devices are in one,
+    is for administrators of everything.
     """
     service: Service = request.app.state.service
-    if if_match == "*":
-        service.commands.group(name)
-    draft = _group_of(name, data)
-    group, is_new = await service.commands.put_group(draft, actor_of(request), version=_version(if_match))
-    return _answer(group, 201 if is_new else 200)
+    known = _editable_group(request, name)
+    if if_match is not None and if_match.strip() == ANY and known is None:
+        raise Missing(_missing(name))
+    draft = group_of(name, data, service.clock())
+    _check_members(request, known, draft.members)
+    version = 0 if is_for_new_only(if_none_match) else None
+    if version is None:
+        version = seen_version(if_match, known.version if known is not None else 0)
+    if version is None and known is not None and not principal_of(request).may("administrator"):
+        version = known.version  # of another version it is not known whose devices these are
+    group, is_new = await service.commands.put_group(draft, actor_of(request), version=version)
+    return answer_of(request, group, 201 if is_new else 200)
 
 
 @delete(
     "/v1/groups/{name:str}",
-    guards=[requires("administrator")],
+    guards=[requires("administrator", everywhere=True)],
     operation_id="deleteGroup",
     summary="Delete a security group.",
-    responses=answers(400, 401, 403, 404, 409, 412, 503),
+    responses=problems_of(400, 401, 403, 404, 409, 412, 503),
     tags=["groups"],
 )
 async def delete_group(request: Request[Any, Any, Any], name: GroupName, if_match: IfMatch = None) -> None:
     """Take a group away: its devices go where their tags and ids say without it."""
     service: Service = request.app.state.service
-    await service.commands.delete_group(name, actor_of(request), version=_version(if_match))
+    version = seen_version(if_match, known_group(request, name).version)
+    await service.commands.delete_group(name, actor_of(request), version=version)
 
 
-def view_of(group: SecurityGroup) -> GroupView:
-    """Return a group as it is shown."""
-    lateness = group.allowed_lateness
-    return GroupView(
-        name=group.name,
-        version=group.version,
-        description=group.description,
-        members=group.members,
-        allowed_lateness=iso_duration(lateness) if lateness is not None else None,
-        implicit_entries=group.implicit_entries,
-        server_addresses=group.server_addresses,
-        rules=[_rule_view(rule) for rule in group.rules],
-    )
+@get(
+    "/v1/groups/{name:str}/versions",
+    guards=[requires("viewer")],
+    operation_id="listGroupVersions",
+    summary="List what a group has been.",
+    responses=problems_of(400, 401, 403, 404, 503),
+    tags=["groups"],
+)
+async def list_group_versions(
+    request: Request[Any, Any, Any], name: GroupName, after: After = None, limit: VersionLimit = 10
+) -> GroupVersions:
+    """Return the versions of a group, the latest first; the audit says who made each, and why."""
+    group = known_group(request, name)
+    before = number_in(after) if after is not None else None
+    if after is not None and before is None:
+        raise OperatorError([Problem("after", "is no place in this list: take it from the page before")])
+    return await asyncio.to_thread(_versions, request.app.state.service, group.name, before, limit)
 
 
-def _rule_view(rule: Rule) -> RuleView:
-    shown = {name: getattr(rule, name) for name in rule.__struct_fields__}
-    if "window" in shown:
-        shown["window"] = iso_duration(shown["window"])
-    return RuleView(**shown)
+def _versions(service: Service, name: str, before: int | None, limit: int) -> GroupVersions:
+    found = service.store.group_versions(name, before=before, limit=limit + 1)
+    shown: list[GroupVersion] = []
+    left = MOST_SHOWN
+    for group, position in found[:limit]:
+        left -= sum(len(getattr(rule, "entries", ())) for rule in group.rules)
+        if shown and left < 0:
+            break
+        shown.append(GroupVersion(position, group_view(group, service.clock())))
+    return GroupVersions(shown, str(shown[-1].position) if len(shown) < len(found) else None)
 
 
-def _answer(group: SecurityGroup, status: int) -> Response[GroupView]:
-    return Response(view_of(group), status_code=status, headers={"ETag": f'"{group.version}"'})
+def known_group(request: Request[Any, Any, Any], name: str) -> SecurityGroup:
+    """Return a group that the principal sees; raises Missing."""
+    service: Service = request.app.state.service
+    check(principal_of(request), "viewer", name, _missing(name))
+    return service.commands.group(name)
 
 
-def _version(if_match: str | None) -> int | None:
-    """Return the version that an ETag names; none of ours matches nothing."""
-    if if_match is None or if_match == "*":
-        return None
-    number = number_in(if_match.strip().removeprefix("W/").strip('"'))
-    if number is None:
-        raise Refused(412, "If-Match is no ETag of a group: read the group again")
-    return number
+def check_edit(request: Request[Any, Any, Any], group: SecurityGroup) -> None:
+    """Raise Refused where the principal may not edit a group that they see."""
+    check(principal_of(request), "administrator", group.name, _missing(group.name))
 
 
-def _group_of(name: str, body: GroupBody) -> SecurityGroup:
-    problems: list[Problem] = []
-    rules = [
-        rule for index, one in enumerate(body.rules) if (rule := _rule_of(one, f"rules[{index}]", problems))
-    ]
-    if problems:
-        raise OperatorError(problems)
-    return SecurityGroup(
-        name=name,
-        description=body.description,
-        members=Members(ids=body.members.ids, globs=body.members.globs),
-        allowed_lateness=body.allowed_lateness,
-        implicit_entries=body.implicit_entries,
-        rules=tuple(rules),
-    )
+def answer_of(request: Request[Any, Any, Any], group: SecurityGroup, status: int) -> Response[GroupView]:
+    """Return a group as an answer with its ETag."""
+    service: Service = request.app.state.service
+    view = group_view(group, service.clock())
+    return Response(view, status_code=status, headers=etag(group.version))
 
 
-def _rule_of(body: RuleBody, path: str, problems: list[Problem]) -> Rule | None:
-    row = CATALOG.get(body.type)
-    if row is None:
-        problems.append(Problem(f"{path}.type", f"unknown rule type {body.type!r}"))
-        return None
-    family = FAMILIES[row.family]
-    said = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
-    found = list(_misfits(said, family, row.family, path))
-    rule = None if found else family(**said)
-    problems += found if rule is None else problems_of(rule, path)
-    return rule
+def _editable_group(request: Request[Any, Any, Any], name: str) -> SecurityGroup | None:
+    """Return the group that may be put, None for a new one."""
+    principal = principal_of(request)
+    try:
+        group = known_group(request, name)
+    except Missing:
+        if principal.may("administrator"):
+            return None
+        if principal.may("viewer", name):
+            raise Refused(403, "a new group takes the role administrator for everything") from None
+        raise
+    check(principal, "administrator", group.name, _missing(name))
+    return group
 
 
-def _misfits(said: dict[str, Any], family: type[Rule], name: str, path: str) -> Iterator[Problem]:
-    for key in said:
-        if key not in family.__struct_fields__:
-            yield Problem(f"{path}.{key}", f"{key} does not belong to a rule of the family {name}")
-    needed = [field.name for field in msgspec.structs.fields(family) if field.required or field.name in LISTS]
-    for key in needed:
-        if key not in said:  # a list that was forgotten must not be one that allows nothing (S16)
-            yield Problem(f"{path}.{key}", f"a rule of the family {name} needs {key}")
+def _check_members(request: Request[Any, Any, Any], known: SecurityGroup | None, members: Members) -> None:
+    """Whoever could say which devices are theirs would see them all."""
+    if known is not None and members != known.members and not principal_of(request).may("administrator"):
+        reason = "which devices are in a group is for administrators of everything: send members as they are"
+        raise Refused(403, reason)
+
+
+def _missing(name: str) -> str:
+    return f"there is no group {name!r}"

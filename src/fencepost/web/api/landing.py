@@ -32,6 +32,7 @@ a {{ color: #0b5b8c }}
 <p>It tells the owner of an IoT fleet, at once and with a reason, that a device has left the behaviour its owner
 expects. Programs talk to it over its API, which is described in <a href="/openapi/openapi.json">OpenAPI 3.1</a>;
 <a href="/healthz">health</a> and <a href="/readyz">readiness</a> need no token.</p>
+<p><a href="/sign-in">Sign in</a>, to see who you are and what you may.</p>
 <p>The alerts, from the machine that it runs on (the token is <code>admin</code> in <code>tokens.json</code> of its
 data folder):</p>
 <pre>curl --cacert DATA/tls/ca.pem -H "Authorization: Bearer $TOKEN" {url}v1/alerts

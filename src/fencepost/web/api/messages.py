@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Request, post
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody
 from litestar.openapi.spec import Schema as OpenAPISchema
-from msgspec import Struct
+from msgspec import Struct, json
 
 from fencepost.model.entry import Received, TurnedAway
 from fencepost.model.errors import DeviceError
@@ -34,6 +34,25 @@ PART = 256 << 10
 """Bytes of one device's request that are handed on together; the rest waits, so that others come between."""
 MOST_PATIENCE = 600.0
 """Seconds that the rest of a request may wait whose beginning is kept already."""
+MESSAGE = {
+    "AgentVersion": "0.0.1",
+    "AgentId": "e89dc5f5-feac-4c3e-87e2-93c16f010c25",
+    "MessageSchemaVersion": "1.0",
+    "Events": [
+        {
+            "EventType": "Security",
+            "Category": "Triggered",
+            "Name": "ProcessCreate",
+            "IsEmpty": False,
+            "PayloadSchemaVersion": "1.0",
+            "Id": "21a2db0b-44fe-42e9-9cff-bbb2d8fdf874",
+            "TimestampLocal": "2026-11-24T10:37:58Z",
+            "TimestampUTC": "2026-11-24T09:37:58Z",
+            "Payload": [{"Executable": "/usr/bin/ls", "CommandLine": "ls -l", "UserId": "0", "ProcessId": 6}],
+        }
+    ],
+}
+"""An example of what a legacy agent sends."""
 _decoding = ThreadPoolExecutor(2, "fencepost-decoding")
 
 
@@ -78,8 +97,8 @@ class MessagesOperation(Operation):
         self.request_body = RequestBody(
             required=True,
             content={
-                "application/json": OpenAPIMediaType(schema=text),
-                "application/x-ndjson": OpenAPIMediaType(schema=lines),
+                "application/json": OpenAPIMediaType(schema=text, example=MESSAGE),
+                "application/x-ndjson": OpenAPIMediaType(schema=lines, example=json.encode(MESSAGE).decode()),
                 "application/octet-stream": OpenAPIMediaType(schema=flat),
             },
         )

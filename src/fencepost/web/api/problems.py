@@ -10,17 +10,23 @@ from litestar.exceptions import HTTPException
 from msgspec import Struct, json
 
 from fencepost.model.errors import OperatorError, StoreUnavailable
-from fencepost.service.commands import Conflict, Missing, Outdated
+from fencepost.service.answers import Conflict, Missing, Outdated
 from fencepost.service.pipeline import Busy
 
 SPOKEN = {
     "states": "state",
     "severities": "severity",
     "if_match": "If-Match",
+    "if_none_match": "If-None-Match",
+    "is_preview": "preview",
     "last_event_id": "Last-Event-ID",
 }
 """What parameters are called on the wire, where the code calls them otherwise."""
 PROBLEM_JSON = "application/problem+json"
+UNFINISHED = "fencepost_unfinished"
+"""The key of a request's scope that says that something is journalled though it was not answered."""
+MOST_FAULTS = 1000
+"""What is wrong, as far as an answer names it one by one."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +74,8 @@ def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own: unknown paths, methods, and parameters that do not fit."""
     faults = [_fault(one) for one in error.extra] if isinstance(error.extra, list) else []
     headers = dict(error.headers or {})
-    return response(error.status_code, error.detail, faults, headers)
+    detail = "; ".join(f"{one.path}: {one.reason}" for one in faults[:3]) or error.detail
+    return response(error.status_code, detail, faults, headers)
 
 
 def on_operator(_: Request[Any, Any, Any], error: OperatorError) -> Response[bytes]:
@@ -78,8 +85,10 @@ def on_operator(_: Request[Any, Any, Any], error: OperatorError) -> Response[byt
         return response(
             503, "the service needs its operator: it is in its log", headers={"Retry-After": "60"}
         )
-    faults = [Fault(one.path, one.reason) for one in error.problems]
+    faults = [Fault(one.path, one.reason) for one in error.problems[:MOST_FAULTS]]
     detail = "; ".join(str(one) for one in error.problems[:3])
+    if (more := len(error.problems) - len(faults)) > 0:
+        detail = f"{detail}; {more} more than are named"
     return response(400, detail, faults)
 
 
@@ -95,8 +104,14 @@ def on_outdated(_: Request[Any, Any, Any], error: Outdated) -> Response[bytes]:
     return response(412, str(error))
 
 
-def on_busy(_: Request[Any, Any, Any], error: Busy) -> Response[bytes]:
+def on_busy(request: Request[Any, Any, Any], error: Busy) -> Response[bytes]:
+    request.scope[UNFINISHED] = error.is_kept  # type: ignore[literal-required]
     return response(503, error.reason, headers={"Retry-After": str(error.retry_after)})
+
+
+def on_recursion(_: Request[Any, Any, Any], __: RecursionError) -> Response[bytes]:
+    """JSON whose arrays and objects hold one another hundreds deep; nothing of ours calls itself so often."""
+    return response(400, "the body is nested too deeply")
 
 
 def on_store(_: Request[Any, Any, Any], error: StoreUnavailable) -> Response[bytes]:
@@ -118,6 +133,7 @@ HANDLERS: dict[Any, Any] = {
     Conflict: on_conflict,
     Outdated: on_outdated,
     Busy: on_busy,
+    RecursionError: on_recursion,
     StoreUnavailable: on_store,
     Exception: on_fault,
 }

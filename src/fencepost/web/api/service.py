@@ -1,64 +1,86 @@
 """What the API needs of the running service; `app` puts it together."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from hashlib import sha256
-from hmac import compare_digest
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from fencepost.model.access import Grant, Principal
+from fencepost.model.aggregate import AlertAggregate, AlertMetrics
 from fencepost.model.alert import Alert
 from fencepost.model.entry import Entry
-from fencepost.model.page import AlertFilter, Page
+from fencepost.model.kept_answer import KeptAnswer
+from fencepost.model.page import AlertFilter, AlertSort, Page, SummaryBy, SummaryRow
 from fencepost.model.record import AlertChange, AuditRecord, DeviceRecord, Quarantined, Tally, TallyKind
+from fencepost.model.rule import SecurityGroup
+from fencepost.service.access import Access
 from fencepost.service.commands import Commands
 from fencepost.service.intake import Intake
+from fencepost.service.mending import Mending
 from fencepost.service.pipeline import Pipeline
+from fencepost.service.solutions import Solutions
 
-InstallationToken = Literal["administrator", "ingest", "metrics"]
+Among = Callable[[str], bool]
+"""Whether a device is one of those that are wanted, by its id."""
 
 
 class ControlQueries(Protocol):
-    """The control store, as it is read; every call may block and may raise StoreUnavailable."""
+    """
+    The control store, as it is read; every call may block and may raise StoreUnavailable.
 
-    def alerts(self, wanted: AlertFilter, *, after: str | None, limit: int) -> Page[Alert]: ...
+    Only the answers that are kept for who asks again are written from here.
+    """
+
+    def alerts(
+        self, wanted: AlertFilter, *, sort: AlertSort = "-started_at", after: str | None, limit: int
+    ) -> Page[Alert]: ...
+    def alert_summary(self, wanted: AlertFilter, by: SummaryBy, *, limit: int) -> list[SummaryRow]: ...
+    def alert_aggregates(
+        self, since: datetime, *, groups: frozenset[str] | None = None
+    ) -> list[AlertAggregate]: ...
+    def alert_metrics(self, since: datetime, *, groups: frozenset[str] | None = None) -> AlertMetrics: ...
     def alert(self, alert_id: str) -> Alert | None: ...
     def changes_of(self, alert_id: str) -> list[AlertChange]: ...
     def changed_after(
         self, position: int, limit: int, *, after_id: str | None
     ) -> list[tuple[Alert, int]]: ...
-    def devices(self, *, after: str | None, limit: int) -> Page[DeviceRecord]: ...
+    def devices(
+        self, *, after: str | None, limit: int, text: str | None = None, among: Among | None = None
+    ) -> Page[DeviceRecord]: ...
     def device(self, device_id: str) -> DeviceRecord | None: ...
     def tallies(
-        self, *, device_id: str | None, kind: TallyKind | None, after: str | None, limit: int
+        self,
+        *,
+        device_id: str | None,
+        kind: TallyKind | None,
+        after: str | None,
+        limit: int,
+        among: Among | None = None,
     ) -> Page[Tally]: ...
-    def quarantine(self, *, device_id: str | None, after: str | None, limit: int) -> Page[Quarantined]: ...
-    def audit(self, *, after: str | None, limit: int) -> Page[AuditRecord]: ...
-
-
-class Tokens:
-    """The bearer tokens of the installation; only digests are kept, and compared in constant time."""
-
-    def __init__(self, tokens: Mapping[InstallationToken, str]) -> None:
-        self._digests = {name: _digest(token) for name, token in tokens.items()}
-
-    def principal_of(self, token: str) -> Principal | None:
-        """Return whom a token stands for, None for one that is not ours."""
-        digest = _digest(token)
-        found: Principal | None = None
-        for name, known in self._digests.items():
-            if compare_digest(digest, known):
-                found = _PRINCIPALS[name]
-        return found
-
-
-_PRINCIPALS: dict[InstallationToken, Principal] = {
-    "administrator": Principal(actor="token/administrator", grants=(Grant("administrator"),)),
-    "ingest": Principal(actor="token/ingest", machine="ingest"),
-    "metrics": Principal(actor="token/metrics", machine="metrics"),
-}
+    def quarantine(
+        self, *, device_id: str | None, after: str | None, limit: int, among: Among | None = None
+    ) -> Page[Quarantined]: ...
+    def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: str | None,
+        limit: int,
+    ) -> Page[AuditRecord]: ...
+    def group_versions(
+        self, name: str, *, before: int | None = None, limit: int
+    ) -> list[tuple[SecurityGroup, int]]: ...
+    def begin_answer(
+        self, actor: str, wanted: str, fingerprint: bytes, at: datetime
+    ) -> KeptAnswer | None: ...
+    def keep_answer(
+        self, actor: str, wanted: str, status: int, headers: dict[str, str], body: bytes | None
+    ) -> None: ...
+    def forget_answer(self, actor: str, wanted: str) -> None: ...
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -94,8 +116,10 @@ class Service(Struct, frozen=True, kw_only=True, eq=False):
     version: str
     pipeline: Pipeline
     commands: Commands
+    mending: Mending
     store: ControlQueries
-    access: Tokens
+    access: Access
+    solutions: Solutions
     limits: Limits
     intake: Intake
     counters: Counters
@@ -103,7 +127,3 @@ class Service(Struct, frozen=True, kw_only=True, eq=False):
     entry: Callable[[int], Entry | None]
     troubles: Callable[[], Iterator[str]]
     exposition: Callable[[], tuple[bytes, str]]
-
-
-def _digest(token: str) -> bytes:
-    return sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,36 +1,84 @@
 """`GET /v1/alerts/stream`: alerts as they change, as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import Stream
-from msgspec import json
+from msgspec import Struct, json
 
 from fencepost.model.alert import Alert
-from fencepost.model.alert_view import AlertView, view_of
-from fencepost.service.feed import Listener
-from fencepost.web.api.access import requires
+from fencepost.model.alert_view import AlertView
+from fencepost.model.catalog import Severity
+from fencepost.service.feed import OF_ONE, Listener
+from fencepost.web.api.access import actor_of, principal_now, requires
+from fencepost.web.api.alert_filter import OfGroup, Severities
+from fencepost.web.api.alert_views import shown
 from fencepost.web.api.documented import number_in, problems_of
 from fencepost.web.api.problems import Refused
 from fencepost.web.api.service import Service
 
 KEEP_ALIVE = 15.0
-"""Seconds after which a silent stream says that it lives."""
+"""Seconds after which a silent stream says that it lives, and in which it ends for whom access is over."""
+ASKED_AGAIN = 1.0
+"""Seconds for which it is known what a reader may see."""
 PART = 500
 
 LastEventId = Annotated[
     str | None,
-    Parameter(header="Last-Event-ID", description="Go on behind this event.", max_length=20),
+    HeaderParameter(name="Last-Event-ID", description="Go on behind this event.", max_length=20),
 ]
+
+
+class Following(Struct, eq=False):
+    """What a reader follows; what they may see is asked again and again, for that may end."""
+
+    request: Request[Any, Any, Any]
+    group: str | None
+    severities: frozenset[Severity]
+    asked_at: float = 0.0
+    groups: frozenset[str] | None = None
+
+    @property
+    def service(self) -> Service:
+        service: Service = self.request.app.state.service
+        return service
+
+    def goes_on(self) -> bool:
+        """Whether the reader may still see anything."""
+        now = time.monotonic()
+        if self.asked_at and now - self.asked_at < ASKED_AGAIN:
+            return True
+        principal = principal_now(self.request)
+        if principal is None or not principal.may_somewhere("viewer"):
+            return False
+        self.asked_at, self.groups = now, principal.groups()
+        return True
+
+    def events(self, changes: Iterable[tuple[Alert, int]]) -> bytes:
+        """Return the events of the changes that the reader wants and may see."""
+        return b"".join(
+            b"id: %d\nevent: alert\ndata: %b\n\n" % (position, json.encode(shown(self.service, alert)))
+            for alert, position in changes
+            if self._wants(alert)
+        )
+
+    def _wants(self, alert: Alert) -> bool:
+        group = alert.group.casefold()
+        if self.groups is not None and group not in self.groups:
+            return False
+        if self.group is not None and group != self.group.casefold():
+            return False
+        return not self.severities or alert.severity in self.severities
 
 
 @get(
     "/v1/alerts/stream",
-    guards=[requires("administrator")],
+    guards=[requires("viewer")],
     operation_id="streamAlerts",
     summary="Follow alerts as they change.",
     responses={
@@ -39,18 +87,25 @@ LastEventId = Annotated[
     },
     tags=["alerts"],
 )
-async def stream_alerts(request: Request[Any, Any, Any], last_event_id: LastEventId = None) -> Stream:
+async def stream_alerts(
+    request: Request[Any, Any, Any],
+    group: OfGroup = None,
+    severities: Severities = None,
+    last_event_id: LastEventId = None,
+) -> Stream:
     """
     Send an event `alert` for each alert that is opened or changed, at least once.
 
-    The data is the alert as it is then. With Last-Event-ID the stream begins with what has changed since.
+    The data is the alert as it is then. With Last-Event-ID the stream begins with what has changed since. One user
+    or token has at most 20 streams at once.
     """
     service: Service = request.app.state.service
     after = _position(last_event_id)
-    listener = service.pipeline.feed.listen()
+    listener = service.pipeline.feed.listen(actor_of(request))
     if listener is None:
-        raise Refused(503, "too many listen already", headers={"Retry-After": "30"})
-    events = _events(service, listener, after)
+        reason = f"too many listen already, or one user or token more than {OF_ONE} times at once"
+        raise Refused(503, reason, headers={"Retry-After": "30"})
+    events = _events(Following(request, group, frozenset(severities or ())), listener, after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(events, media_type="text/event-stream", headers=headers)
 
@@ -64,38 +119,40 @@ def _position(last_event_id: str | None) -> int | None:
     return position
 
 
-async def _events(service: Service, listener: Listener, after: int | None) -> AsyncIterator[bytes]:
+async def _events(following: Following, listener: Listener, after: int | None) -> AsyncIterator[bytes]:
     try:
         yield b"retry: 1000\n\n"
         if after is not None:
-            async for event in _missed(service, after):
+            async for event in _missed(following, after):
                 yield event
-        while True:
+        said_at = time.monotonic()
+        while following.goes_on():
             try:
-                async with asyncio.timeout(KEEP_ALIVE):
+                async with asyncio.timeout(said_at + KEEP_ALIVE - time.monotonic()):
                     change = await listener.changes.get()
             except TimeoutError:
-                yield b": still here\n\n"
-                continue
-            if change is None:
-                return  # the reader comes again, and says where it was
-            yield _event(*change)
+                event = b": still here\n\n"
+            else:
+                if change is None:
+                    return  # the reader comes again, and says where it was
+                event = following.events([change])
+            if event and following.goes_on():
+                yield event
+                said_at = time.monotonic()
     finally:
-        service.pipeline.feed.leave(listener)
+        following.service.pipeline.feed.leave(listener)
 
 
-async def _missed(service: Service, after: int) -> AsyncIterator[bytes]:
+async def _missed(following: Following, after: int) -> AsyncIterator[bytes]:
     # several alerts may share a position, of which the reader may have seen the first only
     position, alert_id = after - 1, None
-    while part := await asyncio.to_thread(_changed, service, position, alert_id):
-        for alert, changed_at in part:
-            yield _event(alert, changed_at)
+    while following.goes_on() and (
+        part := await asyncio.to_thread(_changed, following.service, position, alert_id)
+    ):
+        if events := following.events(part):
+            yield events
         position, alert_id = part[-1][1], part[-1][0].alert_id
 
 
 def _changed(service: Service, position: int, alert_id: str | None) -> list[tuple[Alert, int]]:
     return service.store.changed_after(position, PART, after_id=alert_id)
-
-
-def _event(alert: Alert, position: int) -> bytes:
-    return b"id: %d\nevent: alert\ndata: %b\n\n" % (position, json.encode(view_of(alert)))
