@@ -9,7 +9,7 @@ from fencepost.cli.data import prepared
 from fencepost.cli.service_options import Stated
 from fencepost.model.errors import OperatorError
 
-TOKEN = "the-token-of-the-tests"  # noqa: S105
+TOKEN = "the-token-of-the-tests"
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,7 @@ KEYS = [
     "received_at",
     "ended_at",
     "reason",
+    "assigned_to",
     "certainty",
     "flags",
     "nearest_entry",

@@ -37,7 +37,7 @@ def test_json_holds_all_that_a_client_needs(tmp_path: Path) -> None:
     data = tmp_path / "data"
     made = init("--data", data, "--hostname", "Edge.example", "--hostname", "192.0.2.7")
     assert list(made) == [
-        *("url", "ca_file", "data", "admin_token", "ingest_token", "metrics_token"),
+        *("url", "authority", "ca_file", "data", "admin_token", "ingest_token", "metrics_token"),
         *("iothub_connection_string", "id_scope", "enrollment_key"),
         *("subscription_id", "resource_group", "iothub_name", "workspace_id", "tenant_id", "location"),
         *("hub_hostname", "hostnames", "created"),

@@ -44,11 +44,14 @@ def test_the_first_start_makes_the_data_folder_and_says_where_it_listens(tmp_pat
         text=True,
     )
     assert started.stdout is not None
-    lines = [started.stdout.readline() for _ in range(5 + HAS_AMQP)]
+    lines = [started.stdout.readline() for _ in range(9 + HAS_AMQP)]
     assert re.fullmatch(r"Fencepost takes messages at https://localhost:\d+\n", lines[0])
     assert re.fullmatch(r"MQTT      port \d+, as an IoT Hub\n", lines[1])
     assert not HAS_AMQP or re.fullmatch(r"AMQP      port \d+, as an IoT Hub\n", lines[2])
     assert lines[3 + HAS_AMQP] == f"authority {tmp_path / 'data' / 'tls' / 'ca.pem'}\n"
+    assert "Become the administrator" in lines[5 + HAS_AMQP]
+    assert re.fullmatch(r"  https://localhost:\d+/welcome\?code=[\w-]{32}\n", lines[6 + HAS_AMQP])
+    assert lines[8 + HAS_AMQP] == "Ctrl-C ends it.\n"
     assert (tmp_path / "data" / "tokens.json").exists()
     began = time.monotonic()
     started.send_signal(signal.SIGINT)

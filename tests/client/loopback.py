@@ -31,7 +31,7 @@ from fencepost.model.errors import OperatorError
 from fencepost.service.replay import Replay
 from fencepost.simulation.clock import Clock
 
-TOKEN = "the-token-of-the-tests"  # noqa: S105
+TOKEN = "the-token-of-the-tests"
 PAGE = 7
 """So few that lists have pages."""
 

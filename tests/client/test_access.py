@@ -8,7 +8,7 @@ import pytest
 from fencepost.client.access import Access, check, host_of, is_loopback, trust
 from fencepost.model.errors import OperatorError
 
-TOKEN = "secret-of-the-owner"  # noqa: S105
+TOKEN = "secret-of-the-owner"
 
 
 def reasons_of(access: Access) -> list[str]:

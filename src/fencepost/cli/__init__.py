@@ -10,7 +10,23 @@ import typer
 from typer.core import TyperGroup
 
 from fencepost import __version__
-from fencepost.cli import decode, demo, detect, devices, init, journal, rebuild, rules, serve, simulate
+from fencepost.cli import (
+    alerts_commands,
+    audit,
+    decode,
+    demo,
+    detect,
+    devices,
+    groups,
+    init,
+    journal,
+    rebuild,
+    rules,
+    serve,
+    simulate,
+    tokens,
+    users,
+)
 from fencepost.cli.output import complain, say
 from fencepost.model.errors import OperatorError, Problem
 
@@ -69,6 +85,11 @@ demo.register(app)
 init.register(app)
 serve.register(app)
 devices.register(app)
+groups.register(app)
+alerts_commands.register(app)
+tokens.register(app)
+users.register(app)
+audit.register(app)
 journal.register(app)
 rebuild.register(app)
 detect.register(app)

@@ -9,12 +9,16 @@ from rich.text import Text
 
 from fencepost.cli.output import printable
 from fencepost.model.alert import Alert, Evidence
+from fencepost.model.catalog import Severity
 from fencepost.model.duration import iso_duration
 
 _COLOURS = {"High": "bold red", "Medium": "yellow", "Low": "cyan", "Informational": "dim"}
 _OPENINGS = ("Custom alert - ", "the ", "an ")
 NARROW = 116
+SHORT_ID = 8
+"""Characters of an alert's id that a table has room for, and that name it among the latest."""
 _COLUMNS: dict[str, dict[str, Any]] = {
+    "Id": {"no_wrap": True},
     "Severity": {"no_wrap": True},
     "State": {"no_wrap": True},
     "Device": {"overflow": "fold", "min_width": 8},
@@ -26,6 +30,11 @@ _COLUMNS: dict[str, dict[str, Any]] = {
     "Last seen": {"min_width": 8},
     "Flags": {"min_width": 6},
 }
+
+
+def colour_of(severity: Severity) -> str:
+    """Return the style of a severity on a terminal."""
+    return _COLOURS[severity]
 
 
 def title_of(alert: Alert) -> str:
@@ -45,11 +54,12 @@ def count_of(alert: Alert) -> str:
     return f"{number} ({alert.min}-{alert.max}{window})"
 
 
-def table_of(alerts: Sequence[Alert], width: int) -> Table:
+def table_of(alerts: Sequence[Alert], width: int, *, ids: bool = False) -> Table:
     """
     Return the alerts as a table, one row each; a day that all of them share stands above it.
 
-    A narrow terminal has no room for every column: it gets those that tell the alerts apart.
+    A narrow terminal has no room for every column: it gets those that tell the alerts apart. With `ids` each
+    begins with what names it in other commands.
     """
     days = {moment.date() for alert in alerts for moment in (alert.started_at, alert.last_seen_at)}
     day = days.pop() if len(days) == 1 else None
@@ -62,6 +72,8 @@ def table_of(alerts: Sequence[Alert], width: int) -> Table:
         padding=(0, 1, 0, 0) if width < NARROW else (0, 1),
     )
     left_out = {"Group", "Last seen"} if width < NARROW else set()
+    if not ids:
+        left_out.add("Id")
     if not any(alert.flags for alert in alerts):
         left_out.add("Flags")
     names = [name for name in _COLUMNS if name not in left_out]
@@ -75,6 +87,7 @@ def table_of(alerts: Sequence[Alert], width: int) -> Table:
 
 def _cells(alert: Alert, day: date | None) -> dict[str, Text]:
     return {
+        "Id": Text(alert.alert_id[:SHORT_ID], "dim"),
         "Severity": Text(alert.severity, _COLOURS[alert.severity]),
         "State": Text(alert.state, "dim" if alert.state == "Resolved" else ""),
         "Device": Text(printable(alert.device_id), "bold"),

@@ -63,7 +63,8 @@ def detect(
       ssh gateway cat agents.ndjson | fencepost detect --groups groups.yaml -
     """
     until_of = options.until_of(until)
-    replay = Replay(load_groups(groups).groups, limit=limit, wall_clock=options.wall_clock)
+    expected = load_groups(groups)
+    replay = Replay(expected.groups, expected.layers, limit=limit, wall_clock=options.wall_clock)
     run(replay, options.messages(paths, device, device_from, limit, "judging"))
     last = replay.clock
     if last is not None:

@@ -16,6 +16,7 @@ from fencepost.model.alert import Alert
 from fencepost.model.catalog import CATALOG
 from fencepost.model.duration import iso_duration
 from fencepost.model.errors import OperatorError, Problem
+from fencepost.model.layer import Layers, effective_rules
 from fencepost.model.rule import Rule, SecurityGroup
 from fencepost.service.explain import Explainer, Explanation
 from fencepost.service.replay import Replay
@@ -44,9 +45,10 @@ def explain(
       fencepost rules explain --groups groups.yaml --device cam-0003 --rule ConnectionToIpNotAllowed messages/
     """
     until_of = options.until_of(until)
-    replay = Replay(load_groups(groups).groups, limit=limit, wall_clock=options.wall_clock)
+    expected = load_groups(groups)
+    replay = Replay(expected.groups, expected.layers, limit=limit, wall_clock=options.wall_clock)
     group = replay.detector.group_of(device)
-    explainer = Explainer(replay, device, _rule_of(group, rule, device), group)
+    explainer = Explainer(replay, device, _rule_of(group, rule, device, expected.layers), group)
     named = device if device_from is DeviceFrom.option else None
     lines = Lines()
     for record in options.messages(paths, named, device_from, limit, "judging", while_printing=True):
@@ -65,10 +67,11 @@ def explain(
         raise OperatorError([Problem("", "no message could be read")])
 
 
-def _rule_of(group: SecurityGroup, rule_type: str, device: str) -> Rule:
+def _rule_of(group: SecurityGroup, rule_type: str, device: str, layers: Layers) -> Rule:
     if rule_type not in CATALOG:
         raise OperatorError([Problem("--rule", f"unknown rule type {rule_type!r}")])
-    enabled = [rule for rule in group.rules if rule.enabled]
+    effective = effective_rules(group, layers.fleet, layers.devices.get(device))
+    enabled = [one.rule for one in effective if one.rule.enabled]
     found = next((rule for rule in enabled if rule.type == rule_type), None)
     if found is None:
         known = [rule.type for rule in enabled if rule.row.subject != "hub"]

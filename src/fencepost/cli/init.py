@@ -74,6 +74,7 @@ def report_of(installation: Installation, settings: Settings, url: str) -> dict[
     tokens, hub = installation.tokens, installation.hub_name(local_only=is_local(settings))
     return {
         "url": url,
+        "authority": url,  # of azure-identity, with tenant_id
         "ca_file": str(ca_file) if ca_file else None,
         "data": str(installation.folder),
         "admin_token": tokens.admin,

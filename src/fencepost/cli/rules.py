@@ -174,7 +174,7 @@ def _verdicts(files: Sequence[GroupsFile], step: Callable[[int], None]) -> Itera
 
 
 def _reasons(file: GroupsFile, one: RuleTest) -> list[str]:
-    alerts = alerts_of(file.groups, one.device_id, one.group, happenings_of(one), one.ends_at)
+    alerts = alerts_of(file.groups, one.device_id, one.group, happenings_of(one), one.ends_at, file.layers)
     return mismatches(one.expect, alerts)
 
 

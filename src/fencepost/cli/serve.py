@@ -28,7 +28,8 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
     Take devices' messages, judge them, and tell of alerts, until SIGTERM or Ctrl-C.
 
     The first start makes the data folder, as `fencepost init` does. The address to use is printed when
-    messages are taken; the log goes to stderr.
+    messages are taken; the log goes to stderr. While nobody can sign in yet, each start prints a link with
+    which one person becomes the administrator, once and within a day.
 
     \b
     Example:
@@ -43,8 +44,8 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
     for warning in installation.warnings:
         say(printable(f"warning: {warning}"), error=True)
 
-    def listening(ports: "Ports") -> None:
-        _announce(settings, installation, ports, json=json)
+    def listening(ports: "Ports", invitation: str | None) -> None:
+        _announce(settings, installation, ports, invitation, json=json)
 
     with progress("reading the journal", None) as step:
         read = 0
@@ -60,13 +61,18 @@ def serve(data: DataOption = DEFAULT_DATA, config: ConfigOption = None, json: Js
             raise RuntimeError("the service cannot go on") from error  # ours, and not the output's
 
 
-def _announce(settings: Settings, installation: Installation, ports: "Ports", *, json: bool) -> None:
+def _announce(
+    settings: Settings, installation: Installation, ports: "Ports", invitation: str | None, *, json: bool
+) -> None:
     host = settings.http.host
     url = url_of(settings, "localhost" if host in EVERYWHERE else host, ports.https)
     ca_file = ca_file_of(settings, installation)
+    people = settings.access.url.rstrip("/") or url
+    welcome = f"{people}/welcome?code={invitation}" if invitation is not None else None
     if json:
         report = {"url": url, "ca_file": str(ca_file) if ca_file else None, "data": str(installation.folder)}
-        write_lines([{**report, "mqtt_port": ports.mqtt, "amqp_port": ports.amqp}])
+        open_ports = {"mqtt_port": ports.mqtt, "amqp_port": ports.amqp}
+        write_lines([{**report, **open_ports, "welcome_url": welcome}])
         return
     say(f"Fencepost takes messages at {url}")
     for protocol, port in (("MQTT", ports.mqtt), ("AMQP", ports.amqp)):
@@ -75,5 +81,10 @@ def _announce(settings: Settings, installation: Installation, ports: "Ports", *,
     say(printable(f"data      {installation.folder}"))
     if ca_file is not None:
         say(printable(f"authority {ca_file}"))
+    if welcome is not None:
+        say("")
+        say("Nobody can sign in yet. Become the administrator, within a day, in a browser:")
+        say(f"  {welcome}")
+        say("")
     say("Ctrl-C ends it.")
     sys.stdout.flush()

@@ -21,7 +21,7 @@ TokenOption = Annotated[
         "--token",
         metavar="TOKEN",
         envvar="FENCEPOST_TOKEN",
-        help="An administrator's token. Others may read it here; better set the variable.",
+        help="A token that allows it. Others may read it here; better set the variable.",
     ),
 ]
 CaOption = Annotated[
