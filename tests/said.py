@@ -8,8 +8,17 @@ from typing import Any
 _numbers = count(1)
 
 
-def process(executable: str, at: datetime | None = None) -> dict[str, Any]:
-    return _event("ProcessCreate", at, {"Executable": executable, "CommandLine": executable, "UserId": "0"})
+def process(executable: str, at: datetime | None = None, *, digest: str | None = None) -> dict[str, Any]:
+    payload: dict[str, Any] = {"Executable": executable, "CommandLine": executable, "UserId": "0"}
+    if digest is not None:
+        payload["ExtraDetails"] = {"Hash": digest}
+    return _event("ProcessCreate", at, payload)
+
+
+def sign_in(user: str | None, uid: str | None = None, at: datetime | None = None) -> dict[str, Any]:
+    payload = {"Result": "Success", "Operation": "login", "RemoteAddress": "198.51.100.7"}
+    named = {"UserName": user, "UserId": uid}
+    return _event("Login", at, payload | {name: value for name, value in named.items() if value is not None})
 
 
 def failed_login(at: datetime | None = None, user: str = "root") -> dict[str, Any]:
@@ -17,12 +26,12 @@ def failed_login(at: datetime | None = None, user: str = "root") -> dict[str, An
     return _event("Login", at, payload)
 
 
-def call(remote: str, at: datetime | None = None) -> dict[str, Any]:
+def call(remote: str, at: datetime | None = None, *, port: str = "443") -> dict[str, Any]:
     payload = {
         "Direction": "Out",
         "Protocol": "tcp",
         "RemoteAddress": remote,
-        "RemotePort": "443",
+        "RemotePort": port,
         "LocalAddress": "10.0.0.2",
         "LocalPort": "",
         "Executable": "/usr/bin/agent",

@@ -51,6 +51,7 @@ class Serving:
         self.url = announced["url"]
         self.mqtt_port: int = announced["mqtt_port"]
         self.amqp_port: int | None = announced["amqp_port"]
+        self.welcome_url: str | None = announced["welcome_url"]
         tokens = json.loads((self.folder / "tokens.json").read_text())
         self.admin = self.client(tokens["admin"])
         self.ingest = self.client(tokens["ingest"])

@@ -162,14 +162,6 @@ def test_the_alerting_rules_are_rules_of_prometheus() -> None:
         assert rule["annotations"]["summary"]
 
 
-def test_every_operation_of_the_api_is_in_its_page(serving: Serving) -> None:
-    document = serving.stranger.get("/openapi/openapi.json").json()
-    page = named("api.md")
-    stated = set(re.findall(r"^\| `([A-Z]+)` \| `([^`]+)` \|", page, re.MULTILINE))
-    served = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert stated == served
-
-
 def test_every_parameter_of_the_api_is_in_its_page(serving: Serving) -> None:
     document = serving.stranger.get("/openapi/openapi.json").json()
     names = {
