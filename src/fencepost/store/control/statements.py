@@ -46,4 +46,6 @@ def upsert(
     """
     statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     changed = {name: merge(table.c[name], statement.excluded[name]) for name, merge in merges.items()}
-    return cast("Insert", statement.on_conflict_do_update(index_elements=[*(by or table.primary_key)], set_=changed))
+    return cast(
+        "Insert", statement.on_conflict_do_update(index_elements=[*(by or table.primary_key)], set_=changed)
+    )
