@@ -55,9 +55,31 @@ def test_check_shows_warnings_and_does_not_fail(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stderr.startswith(f"warning: {path}:1: groups.g.rules[0].allow: nothing is allowed")
     (report,) = lines_of(run("rules", "check", "--json", path))
-    assert set(report) == {"file", "groups", "problems", "warnings"}
+    assert set(report) == {"file", "groups", "fleet", "devices", "problems", "warnings"}
+    assert (report["fleet"], report["devices"]) == ([], {})
     assert report["warnings"][0]["line"] == 1
     assert [group["name"] for group in report["groups"]] == ["g", "default"]
+
+
+def test_check_shows_what_is_added_for_the_fleet_and_for_devices(tmp_path: Path) -> None:
+    text = (
+        "groups: {g: {rules: [{type: ProcessNotAllowed, allow: [/usr/bin/*]}]}}\n"
+        "fleet: {rules: [{type: ProcessNotAllowed, allow: [/opt/agent]}]}\n"
+        "devices: {cam-1: {rules: [{type: FailedLocalLoginsNotInAllowedRange, min: 0, max: 9, window: PT5M}]}}\n"
+    )
+    path = save(tmp_path, text)
+    result = run("rules", "check", path)
+    assert result.exit_code == 0
+    _, added = result.stdout.split("    no rules\n")
+    assert added.splitlines() == [
+        "  added for the fleet:",
+        "    ProcessNotAllowed: 1 entry allowed",
+        "  added for the device cam-1:",
+        "    FailedLocalLoginsNotInAllowedRange: 0 to 9 in PT5M",
+    ]
+    (report,) = lines_of(run("rules", "check", "--json", path))
+    assert report["fleet"] == ["ProcessNotAllowed"]
+    assert report["devices"] == {"cam-1": ["FailedLocalLoginsNotInAllowedRange"]}
 
 
 def test_check_prints_problems_as_json_too(tmp_path: Path) -> None:

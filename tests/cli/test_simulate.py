@@ -168,7 +168,8 @@ def test_a_wrong_token_is_one_line(service: Loopback) -> None:
     result = live(service, "--token", "wrong")
     assert result.exit_code == 2
     assert result.stderr == (
-        f"{service.url}: the token is not accepted; `fencepost init --json` prints the right one as admin_token\n"
+        f"{service.url}: the token is not accepted: it is wrong, over, or not for this; "
+        "`fencepost init --json` prints the installation's own as admin_token\n"
     )
 
 

@@ -72,7 +72,10 @@ def test_another_name(tmp_path: Path) -> None:
 
 def test_a_wrong_token(service: Loopback) -> None:
     reason = trouble_with(Access(service.url, "wrong", service.ca))
-    assert reason == "the token is not accepted; `fencepost init --json` prints the right one as admin_token"
+    assert reason == (
+        "the token is not accepted: it is wrong, over, or not for this; "
+        "`fencepost init --json` prints the installation's own as admin_token"
+    )
 
 
 def test_another_protocol(service: Loopback) -> None:

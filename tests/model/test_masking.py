@@ -30,6 +30,12 @@ AT = datetime(2026, 3, 2, tzinfo=UTC)
         ("curl http://203.0.113.7/x", "curl http://203.0.113.*/x"),
         ("203.0.113.7, seen once, is not on the list.", "203.0.113.*, seen once, is not on the list."),
         ("host_203.0.113.7_", "host_203.0.113.*_"),
+        ("host_2001:db8::1_", "host_2001:db8:0:0:*_"),
+        ("node:2001:db8::1", "node:2001:db8:0:0:*"),
+        ("inet6:fe80::1:ssh", "inet6:fe80:0:0:0:*:ssh"),
+        ("cafe:203.0.113.7", "cafe:203.0.113.*"),
+        ("x::ffff:203.0.113.7", "x::ffff:203.0.113.*"),
+        ("host.203.0.113.7", "host.203.0.113.*"),
     ],
 )
 def test_an_address_is_masked_wherever_it_stands(text: str, shown: str) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.said import call, process
+from tests.said import call, failed_login, process
 from tests.service.running import CAMERAS, Running, run
 
 from fencepost.model.alert_view import etag_of
 from fencepost.model.errors import OperatorError
 from fencepost.model.layer import Layer
+from fencepost.model.page import AlertFilter
 from fencepost.model.rule import AllowlistRule, EntryNote, SecurityGroup, TimeWindowRule
 from fencepost.model.suppression import Condition, SuppressionRule
 from fencepost.service.commands import MOST_AT_ONCE, Outdated
@@ -246,6 +247,24 @@ def test_what_a_rule_names_is_dismissed_as_it_opens_and_nobody_is_told(tmp_path:
         assert made.alert("cam-3").state == "Active"
 
     run(tmp_path, story, url)
+
+
+def test_S29_nobody_is_told_of_what_a_rule_names_and_is_over_when_it_comes(tmp_path: Path) -> None:
+    async def story(made: Running) -> None:
+        window = timedelta(minutes=5)
+        few = TimeWindowRule(type="FailedLocalLoginsNotInAllowedRange", min=0, max=1, window=window)
+        cameras = made.commands.group("cams")
+        await made.commands.put_group(structs.replace(cameras, rules=(*cameras.rules, few)), "me")
+        now = made.clock()
+        await made.say("cam-1", *(failed_login(now) for _ in range(3)))
+        await made.commands.put_suppression(rule(alert_type="*", conditions=()), "anna")
+        told = len(made.store.notices(0))
+        await made.say("cam-1", *(failed_login(now - timedelta(minutes=8)) for _ in range(3)))
+        states = [one.state for one in made.store.alerts(AlertFilter(device_id="cam-1")).items]
+        assert sorted(states) == ["Active", "Resolved"]
+        assert len(made.store.notices(0)) == told
+
+    run(tmp_path, story)
 
 
 def test_a_rule_counts_until_its_end_and_until_it_is_taken_away(tmp_path: Path) -> None:

@@ -649,6 +649,40 @@ def test_S20_undoing_does_not_open_an_alert_beside_a_later_one_of_the_same(tmp_p
     run(tmp_path, story)
 
 
+@pytest.mark.parametrize("leaving", ["moved", "without the group"])
+def test_S25_undoing_opens_nothing_in_a_group_that_the_device_has_left(tmp_path: Path, leaving: str) -> None:
+    async def story(made: Running) -> None:
+        await made.say("cam-1", call(STRANGER))
+        alert = made.alert()
+        await made.mending.allow(alert.alert_id, wish(scope="device"), "me")
+        if leaving == "moved":
+            await made.commands.assign_device("cam-1", "default", "me")
+        else:
+            await made.commands.delete_group("cams", "me")
+        back = await made.mending.undo(alert.alert_id, "me")
+        assert (back.edits[0].removed, back.reopened) == ([STRANGER], [])
+        assert made.reread(alert).state == "Resolved"
+        await made.say("cam-1", call(STRANGER))
+        again = made.alert()
+        assert (again.state, again.group, again.previous_id) == ("Active", "default", alert.alert_id)
+
+    run(tmp_path, story)
+
+
+def test_many_who_mend_at_the_same_time_all_succeed(tmp_path: Path) -> None:
+    async def story(made: Running) -> None:
+        entries = [f"203.0.113.{number}" for number in range(1, 13)]
+        await made.say("cam-1", *(call(entry) for entry in entries))
+        by_value = {one.value: one.alert_id for one in made.store.standing()}
+        allowing = (made.mending.allow(by_value[entry], wish(entry), "me") for entry in entries)
+        assert all(one.changed for one in await asyncio.gather(*allowing))
+        assert made.store.standing() == []
+        await asyncio.gather(*(made.mending.undo(by_value[entry], "me") for entry in entries))
+        assert len(made.store.standing()) == len(entries)
+
+    run(tmp_path, story)
+
+
 def test_a_mended_rule_of_a_device_goes_with_its_last_entry(tmp_path: Path) -> None:
     async def story(made: Running) -> None:
         await made.say("cam-1", call(STRANGER))

@@ -90,6 +90,28 @@ def test_a_change_says_who_and_when_and_is_there_after_a_restart(store: ControlS
     assert (latest.before["display_name"], earliest.before) == ("Main", None)
 
 
+def test_two_who_change_a_solution_at_once_lose_nothing_of_each_other(store: ControlStore) -> None:
+    solutions = Solutions(store, lambda: AT)
+    put(solutions, draft(), "user/anna")
+
+    async def both() -> None:
+        await asyncio.gather(
+            solutions.change("MAIN", lambda known: structs.replace(known, tags={"a": "b"}), "user/anna"),
+            solutions.change("main", lambda known: structs.replace(known, workspace="/x"), "user/otto"),
+        )
+
+    asyncio.run(both())
+    one = solutions.named("main")
+    assert one is not None
+    assert (one.tags, one.workspace) == ({"a": "b"}, "/x")
+
+
+def test_a_solution_that_is_gone_does_not_come_back_by_a_change(store: ControlStore) -> None:
+    solutions = Solutions(store, lambda: AT)
+    assert asyncio.run(solutions.change("main", lambda known: known, "user/anna")) is None
+    assert solutions.all() == ()
+
+
 def test_putting_what_stands_there_changes_nothing(store: ControlStore) -> None:
     solutions = Solutions(store, lambda: AT)
     first, _ = put(solutions, draft(), "user/anna")

@@ -80,6 +80,10 @@ def _report(file: Path, loaded: GroupsFile | None, problems: Sequence[Problem]) 
     return {
         "file": str(file),
         "groups": [_group_report(group) for group in groups],
+        "fleet": [] if loaded is None else _types_of(loaded.layers.fleet.rules),
+        "devices": {}
+        if loaded is None
+        else {name: _types_of(layer.rules) for name, layer in loaded.layers.devices.items()},
         "problems": problems,
         "warnings": () if loaded is None else loaded.warnings,
     }
@@ -90,9 +94,13 @@ def _group_report(group: SecurityGroup) -> dict[str, Any]:
         "name": group.name,
         "description": group.description,
         "members": group.members,
-        "rules": [rule.type for rule in group.rules if rule.enabled],
+        "rules": _types_of(group.rules),
         "disabled": [rule.type for rule in group.rules if not rule.enabled],
     }
+
+
+def _types_of(rules: Sequence[Rule]) -> list[str]:
+    return [rule.type for rule in rules if rule.enabled]
 
 
 def _say_checked(file: Path, loaded: GroupsFile | None) -> None:
@@ -103,12 +111,21 @@ def _say_checked(file: Path, loaded: GroupsFile | None) -> None:
         members = [*group.members.ids, *group.members.globs]
         shown = ", ".join(members[:3]) + (f" and {len(members) - 3:,} more" if len(members) > 3 else "")  # noqa: PLR2004
         say(printable(f"  {group.name}: {shown or _nobody(group)}"))
-        for rule in group.rules:
-            say(printable(f"    {rule.type}: {_terms(rule)}{'' if rule.enabled else ' (not enabled)'}"))
+        _say_rules(group.rules)
         if not group.rules:
             say("    no rules")
+    for layer in (loaded.layers.fleet, *loaded.layers.devices.values()):
+        if layer.rules:
+            whose = "the fleet" if layer.device_id is None else f"the device {layer.device_id}"
+            say(printable(f"  added for {whose}:"))
+            _say_rules(layer.rules)
     for warning in loaded.warnings:
         say(printable(f"warning: {warning}"), error=True)
+
+
+def _say_rules(rules: Sequence[Rule]) -> None:
+    for rule in rules:
+        say(printable(f"    {rule.type}: {_terms(rule)}{'' if rule.enabled else ' (not enabled)'}"))
 
 
 def _nobody(group: SecurityGroup) -> str:

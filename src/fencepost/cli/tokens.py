@@ -118,7 +118,7 @@ def show(
 
     \b
     Example:
-      fencepost tokens show 3f9a2c41
+      fencepost tokens show 3f9a2c41d07be586
     """
     found = talk(
         target_of(Stated(url, token, ca, data)).access, lambda requests: Tokens(Api(requests)).get(token_id)
@@ -145,7 +145,7 @@ def revoke(
 
     \b
     Example:
-      fencepost tokens revoke 3f9a2c41 --yes
+      fencepost tokens revoke 3f9a2c41d07be586 --yes
     """
     access = target_of(Stated(url, token, ca, data)).access
 

@@ -65,7 +65,8 @@ def of_answer(status: int, content: bytes, url: str) -> Problem:
 
 
 _OPENINGS: dict[int, str] = {
-    401: "the token is not accepted; `fencepost init --json` prints the right one as admin_token",
+    401: "the token is not accepted: it is wrong, over, or not for this; "
+    "`fencepost init --json` prints the installation's own as admin_token",
     403: "this token does not allow it",
     404: "the service does not know this",
     413: "the service takes no messages as large as this",

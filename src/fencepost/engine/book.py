@@ -30,8 +30,10 @@ class AlertBook:
     def __init__(self, alerts: Iterable[Alert] = ()) -> None:
         self._by_identity: dict[Identity, list[Alert]] = {}
         self._by_device: dict[str, list[Identity]] = {}
+        self._by_group: dict[str, dict[Identity, None]] = {}
         for alert in sorted(alerts, key=lambda one: one.ordinal):
             self._history(identity_of(alert)).append(alert)
+            self._note_group(alert)
 
     def apply(self, outcome: Outcome) -> list[Alert]:
         """Return the alerts that an outcome opened or changed; most outcomes change none."""
@@ -72,9 +74,13 @@ class AlertBook:
         return self._put([moved for alert in concerned if (moved := _moved_by(alert, edit)) is not None])
 
     def _concerned(self, edit: Edit) -> Iterable[Identity]:
-        if isinstance(edit, GroupReplaced):
-            return self._by_identity
+        if isinstance(edit, GroupReplaced):  # an edit of the fleet brings one for each group (S27)
+            return self._by_group.get(edit.group.name.casefold(), ())
         return self._by_device.get(edit.device_id, ())
+
+    def _note_group(self, alert: Alert) -> None:
+        """Take note of whose alert it is; the identity stays with the groups that it had before, too."""
+        self._by_group.setdefault(alert.group.casefold(), {})[identity_of(alert)] = None
 
     def _history(self, identity: Identity) -> list[Alert]:
         history = self._by_identity.get(identity)
@@ -86,6 +92,7 @@ class AlertBook:
     def _put(self, changed: list[Alert]) -> list[Alert]:
         for alert in changed:
             alerts = self._history(identity_of(alert))
+            self._note_group(alert)
             places = range(len(alerts) - 1, -1, -1)
             place = next((place for place in places if alerts[place].ordinal == alert.ordinal), None)
             if place is None:

@@ -14,9 +14,9 @@ from fencepost.model.address import MAPPED, MAPPED_LAST, parse_address
 from fencepost.model.alert import Alert, Evidence
 
 _ADDRESS = re.compile(
-    r"(?P<six>(?<![\w.:])[0-9A-Fa-f:]{2,39}(?::\d{1,3}(?:\.\d{1,3}){3})?(?![\w:]|\.\d)(?:%[\w.~-]{1,32})?)"
+    r"(?P<six>(?<![^\W_])(?<!\.)[0-9A-Fa-f:]{2,39}(?::\d{1,3}(?:\.\d{1,3}){3})?(?![^\W_]|\.\d)(?:%[\w.~-]{1,32})?)"
     r"(?:/(?P<length_six>\d{1,3})(?!\d))?"
-    r"|(?P<four>(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d))"
+    r"|(?P<four>(?<!\d)(?<!\d\.)\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d))"
     r"(?:/(?P<length_four>\d{1,2})(?!\d))?"
 )
 _KEPT = {4: 24, 6: 64}
@@ -48,7 +48,8 @@ def _mask(found: re.Match[str]) -> str:
     try:
         number = parse_address(written.removesuffix(":") if tail else written)
     except ValueError:
-        return found[0]
+        head, colon, tail = found[0].rpartition(":")  # as in `cafe:203.0.113.7`
+        return f"{head}:{masked_text(tail)}" if colon and "." in tail else found[0]
     version = 4 if MAPPED <= number <= MAPPED_LAST else 6
     length = found["length_six"] or found["length_four"]
     if length is not None and int(length) <= _KEPT[version] and not number & _hidden(version):

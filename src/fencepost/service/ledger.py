@@ -179,17 +179,17 @@ class _Commit:
     def _put(self, alert: Alert, judged: Judged, at: datetime) -> None:
         """Take down what the engine made of an alert."""
         before = self._known.get(alert.alert_id)
-        if before is None and alert.state == "Active":
-            rule = suppressing(self._expectations.suppressions, alert, at)
-            if rule is not None:
-                self._suppress(alert, rule, judged, at)
-                return
+        rule = suppressing(self._expectations.suppressions, alert, at) if before is None else None
+        if rule is not None and alert.state == "Active":
+            self._suppress(alert, rule, judged, at)
+            return
         self._note(alert, judged.position)
         if before is not None and before.state == alert.state and before.merged_into == alert.merged_into:
             return
         state = before.state if before is not None else None
         self._step(alert, state, _step(before, alert), judged, at)
-        self._tell(alert, state, judged.position, at)
+        if rule is None:  # of what was over when it came nobody is told either
+            self._tell(alert, state, judged.position, at)
 
     def _suppress(self, alert: Alert, rule: SuppressionRule, judged: Judged, at: datetime) -> None:
         """The owner knows: the alert is dismissed as it opens, and nobody is told."""

@@ -101,6 +101,7 @@ class Mending:
         self._commands = commands
         self._store = store
         self._clock = clock
+        self._turn = asyncio.Lock()  # many who mend at once would only make each other begin anew
 
     def choices(self, alert: Alert) -> tuple[Choice, ...]:
         """
@@ -132,7 +133,10 @@ class Mending:
         An entry that is there already stays as it is, or counts longer where that is wished. Raises as
         `preview` does, and Outdated where others edit the same list again and again.
         """
-        wish = _stripped(wish)
+        async with self._turn:
+            return await self._allow(alert_id, _stripped(wish), actor)
+
+    async def _allow(self, alert_id: str, wish: Wish, actor: str) -> Mended:
         for _ in range(MOST_TRIES):
             alert = await asyncio.to_thread(self._known, alert_id)
             plan = await asyncio.to_thread(self._plan, alert, wish)
@@ -162,10 +166,17 @@ class Mending:
         Take back what was allowed from an alert, and open the alerts again that were resolved by it.
 
         Entries go that nobody has put anew since; what stood there before stands there again. An alert stays
-        resolved where another entry allows it, or a later alert of the same is open. With `groups`, names without
+        resolved where another entry allows it, its device has another group by now, or a later alert of the same is
+        open. With `groups`, names without
         case, nothing is touched of others: the device may have had another group before. Raises Missing, and
         Conflict where nothing in these scopes can be taken back.
         """
+        async with self._turn:
+            return await self._undo(alert_id, actor, scopes, groups)
+
+    async def _undo(
+        self, alert_id: str, actor: str, scopes: frozenset[Scope], groups: frozenset[str] | None
+    ) -> Undone:
         alert = await asyncio.to_thread(self._known, alert_id)
         mends = await asyncio.to_thread(self._store.mends, alert_id)
         taken: list[UndoneEdit] = []
@@ -200,7 +211,7 @@ class Mending:
             return self._commands.group(alert.group)
         if scope == "fleet":
             return self._commands.fleet()
-        if self._commands.group_of(alert.device_id).name.casefold() != alert.group.casefold():
+        if not self._is_judged(alert):
             raise Conflict(f"the device {alert.device_id} has left the group {alert.group}")
         return self._commands.device_layer(alert.device_id)
 
@@ -335,7 +346,7 @@ class Mending:
             pair
             for position in positions
             for pair in await asyncio.to_thread(self._store.allowed_at, position)
-            if groups is None or pair[0].group.casefold() in groups
+            if self._is_judged(pair[0]) and (groups is None or pair[0].group.casefold() in groups)
         ]
         stand, now = self._stand(), self._clock()
         before = {
@@ -348,6 +359,10 @@ class Mending:
         for state, action in states.items():
             await self._act([one for one in reopened if before[one] == state], action, actor)
         return reopened
+
+    def _is_judged(self, alert: Alert) -> bool:
+        """Whether an alert's device still is in its group; another group's lists speak for themselves (S25)."""
+        return self._commands.group_of(alert.device_id).name.casefold() == alert.group.casefold()
 
     async def _act(self, alert_ids: Iterable[str], action: ByHand, actor: str) -> list[str]:
         """Move alerts and return those that were moved."""

@@ -63,22 +63,20 @@ class Solutions:
         Who made and who changed it, and when, is filled in. Putting what stands there already changes nothing.
         """
         async with self._turn:
-            known, now = self.named(draft.name), self._clock()
-            made = structs.replace(
-                draft,
-                name=known.name if known is not None else draft.name,
-                created_at=known.created_at if known is not None else now,
-                created_by=known.created_by if known is not None else actor,
-                changed_at=known.changed_at if known is not None else now,
-                changed_by=known.changed_by if known is not None else actor,
-            )
-            if made == known:
-                return known, False
-            made = structs.replace(made, changed_at=now, changed_by=actor)
-            record = self._record("put", actor, known, made)
-            await asyncio.to_thread(self._store.change_solutions, made, None, [record])
-            self._known[made.name.casefold()] = made
-            return made, known is None
+            known = self.named(draft.name)
+            return await self._put(draft, known, actor), known is None
+
+    async def change(
+        self, name: str, change: Callable[[SecuritySolution], SecuritySolution], actor: str
+    ) -> SecuritySolution | None:
+        """
+        Return a solution after a change of how it stands by then; None where there is none of this name.
+
+        What `change` raises is raised, and nothing is changed.
+        """
+        async with self._turn:
+            known = self.named(name)
+            return await self._put(change(known), known, actor) if known is not None else None
 
     async def delete(self, name: str, actor: str) -> bool:
         """Take a solution away; returns False where there is none of this name."""
@@ -90,6 +88,26 @@ class Solutions:
             await asyncio.to_thread(self._store.change_solutions, None, known.name, [record])
             del self._known[known.name.casefold()]
             return True
+
+    async def _put(
+        self, draft: SecuritySolution, known: SecuritySolution | None, actor: str
+    ) -> SecuritySolution:
+        now = self._clock()
+        made = structs.replace(
+            draft,
+            name=known.name if known is not None else draft.name,
+            created_at=known.created_at if known is not None else now,
+            created_by=known.created_by if known is not None else actor,
+            changed_at=known.changed_at if known is not None else now,
+            changed_by=known.changed_by if known is not None else actor,
+        )
+        if made == known:
+            return known
+        made = structs.replace(made, changed_at=now, changed_by=actor)
+        record = self._record("put", actor, known, made)
+        await asyncio.to_thread(self._store.change_solutions, made, None, [record])
+        self._known[made.name.casefold()] = made
+        return made
 
     def _record(
         self, action: str, actor: str, before: SecuritySolution | None, after: SecuritySolution | None

@@ -53,7 +53,7 @@ def problems(serving: Serving, *rules: Any, **members: Any) -> list[str]:
         ({"severity": "Catastrophic"}, "rules[1].severity"),
         ({"enabled": "yes"}, "rules[1].enabled"),
         ({"allow": []}, "rules[1].allow"),
-        ({"surprise": 1}, "rules[1]"),
+        ({"surprise": 1}, "rules[1].surprise"),
         ({"description": "a\x00b"}, "rules[1].description"),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_rule_stands_once_in_a_group(serving: Serving) -> None:
         ({"allowed_lateness": "P9D"}, "allowed_lateness"),
         ({"implicit_entries": ["everything"]}, "implicit_entries[0]"),
         ({"members": {"globs": "cam-*"}}, "members.globs"),
-        ({"members": {"all": True}}, "members"),
+        ({"members": {"all": True}}, "members.all"),
         ({"description": "a\u202eb"}, "description"),
     ],
 )

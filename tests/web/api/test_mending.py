@@ -114,7 +114,7 @@ def test_scopes_are_the_device_its_group_and_the_fleet(serving: Serving) -> None
         ({"scope": "group", "until": "2020-01-01T00:00:00Z"}, ["until"]),
         ({"scope": "planet"}, ["scope"]),
         ({"scope": "group", "reason": "a\u202eb"}, ["reason"]),
-        ({}, ["data"]),
+        ({}, ["scope"]),
     ],
 )
 def test_a_wish_that_cannot_be_says_why_and_changes_nothing(

@@ -94,13 +94,26 @@ def test_the_metadata_lead_to_the_endpoint(serving: Serving, tenant: str) -> Non
     assert serving.stranger.get(found["tenant_discovery_endpoint"]).status_code == 200
 
 
+def test_behind_a_proxy_the_metadata_name_the_address_that_the_client_knows(
+    serving: Serving, tenant: str
+) -> None:
+    proxy = {"X-Forwarded-Host": "fencepost.example.com", "X-Forwarded-Proto": "https"}
+    for path in (f"/{tenant}/v2.0", f"/{tenant}"):
+        said = serving.stranger.get(f"{path}/.well-known/openid-configuration", headers=proxy).json()
+        for member in ("issuer", "token_endpoint", "jwks_uri"):
+            assert said[member].startswith(f"https://fencepost.example.com/{tenant}/")
+    found = serving.stranger.get("/common/discovery/instance", headers=proxy).json()
+    assert found["tenant_discovery_endpoint"].startswith("https://fencepost.example.com/common/")
+    assert found["metadata"][0]["aliases"] == ["fencepost.example.com"]
+
+
 @pytest.mark.parametrize(
     ("change", "status", "error", "number"),
     [
         ({"client_secret": "wrong"}, 401, "invalid_client", 7000215),
         ({"client_id": "nobody"}, 401, "invalid_client", 7000215),
         ({"client_id": ""}, 400, "invalid_request", 900144),
-        ({"client_secret": ""}, 401, "invalid_request", 7000218),
+        ({"client_secret": ""}, 401, "invalid_client", 7000218),
         ({"grant_type": ""}, 400, "invalid_request", 900144),
         ({"grant_type": "password"}, 400, "unsupported_grant_type", 70003),
         ({"grant_type": "authorization_code"}, 400, "unsupported_grant_type", 70003),

@@ -178,7 +178,9 @@ class SignIns:
     def _refuse_uninvited(self, code: str) -> None:
         is_right = proves(code, self._invitation)
         if not is_right or self._directory.users() or self._invited_until <= self._directory.clock():
-            raise self._failure("this link has been used, or is over: start the service anew for another one")
+            raise self._failure(
+                "this link has been used, or is over: sign in, or where nobody can, start the service anew for another"
+            )
 
     # programs
 

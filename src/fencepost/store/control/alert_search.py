@@ -29,7 +29,7 @@ from fencepost.model.instant import micros
 from fencepost.model.page import AlertFilter
 from fencepost.store.control.alert_rows import group_key
 from fencepost.store.control.alert_texts import GRAM, contains, matching
-from fencepost.store.control.columns import key
+from fencepost.store.control.columns import encoded, key
 from fencepost.store.control.reading import behind
 from fencepost.store.control.tables import alert_facets, alerts
 
@@ -112,7 +112,12 @@ class Search:
 
     @cached_property
     def _texts(self) -> Select[Any] | None:
-        return matching(self._connection, self._wanted)
+        """Return the numbers of those that may have the text; few of them are looked up once for all."""
+        found = matching(self._connection, self._wanted)
+        if found is None:
+            return None
+        some = self._connection.scalars(found.limit(FEW + 1)).all()
+        return found if len(some) > FEW else _of_numbers(some)
 
     # the ways
 
@@ -180,6 +185,11 @@ class Search:
             return False
         counted = select(func.count()).select_from(found.limit(most + 1).subquery())
         return (self._connection.scalar(counted) or 0) <= most
+
+
+def _of_numbers(numbers: Sequence[int]) -> Select[Any]:
+    """Return a query for these numbers: one parameter, however many they are; SQLite only."""
+    return select(func.json_each(encoded(numbers).decode()).table_valued("value").c.value)
 
 
 def _facets_of(wanted: AlertFilter) -> Iterator[ColumnElement[bool]]:

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: what is wrong, and what to do next."""
 
 import logging
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,8 @@ SPOKEN = {
     "last_event_id": "Last-Event-ID",
 }
 """What parameters are called on the wire, where the code calls them otherwise."""
+BODY = "data"
+"""What Litestar calls a request's body; to a sender it is the whole, and has no name."""
 PROBLEM_JSON = "application/problem+json"
 UNFINISHED = "fencepost_unfinished"
 """The key of a request's scope that says that something is journalled though it was not answered."""
@@ -74,7 +77,7 @@ def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own: unknown paths, methods, and parameters that do not fit."""
     faults = [_fault(one) for one in error.extra] if isinstance(error.extra, list) else []
     headers = dict(error.headers or {})
-    detail = "; ".join(f"{one.path}: {one.reason}" for one in faults[:3]) or error.detail
+    detail = "; ".join(": ".join(filter(None, (one.path, one.reason))) for one in faults[:3]) or error.detail
     return response(error.status_code, detail, faults, headers)
 
 
@@ -139,8 +142,27 @@ HANDLERS: dict[Any, Any] = {
 }
 
 
+_PLAIN = (
+    (re.compile("Object missing required field `(.+)`"), "this is missing"),
+    (re.compile("Object contains unknown field `(.+)`"), "there is no such member"),
+    (re.compile("Expected `str` of length >= ([0-9]+)()"), "this has at least {0} characters"),
+    (re.compile("Expected `str` of length <= ([0-9]+)()"), "this has at most {0} characters"),
+    (
+        re.compile("Invalid enum value ('.*')()"),
+        "{0} is none of the words that can stand here: the reference has them",
+    ),
+)
+"""What msgspec says of a value, and how we say it; where a member is named, it belongs to the path."""
+
+
 def _fault(extra: Any) -> Fault:
-    if isinstance(extra, dict):
-        key = str(extra.get("key", ""))
-        return Fault(SPOKEN.get(key, key), str(extra.get("message", "")))
-    return Fault("", str(extra))
+    if not isinstance(extra, dict):
+        return Fault("", str(extra))
+    key, message = str(extra.get("key", "")), str(extra.get("message", ""))
+    path = "" if key == BODY else SPOKEN.get(key, key)
+    for form, reason in _PLAIN:
+        if found := form.fullmatch(message):
+            names_member = len(found.groups()) == 1
+            member = f"{path}.{found[1]}".lstrip(".") if names_member else path
+            return Fault(member, reason.format(found[1]))
+    return Fault(path, message)

@@ -21,10 +21,14 @@ from fencepost.model.errors import StoreUnavailable
 from fencepost.service.access import SignedIn, SignInRefused, TooMany
 from fencepost.web.api.access import address_of
 from fencepost.web.api.service import Service
+from fencepost.web.azure.origin import origin_of
 from fencepost.web.forms import LARGEST, form_of
 
 ANY_TENANT = frozenset({"common", "organizations"})
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+_NEEDED = (("client_id", 400, "invalid_request", 900144), ("client_secret", 401, "invalid_client", 7000218))
+"""What the body has to contain, and how it is refused without."""
 
 AnyRequest = Request[Any, Any, Any]
 SHARED: dict[str, Any] = {"include_in_schema": False, "request_max_body_size": LARGEST}
@@ -89,23 +93,24 @@ SHARED["exception_handlers"] = {
 async def get_metadata(request: AnyRequest, tenant: str) -> Response[bytes]:
     """Say where the endpoints are; the public libraries ask before all else."""
     _check_tenant(request, tenant)
-    return _answer(_metadata(f"{request.base_url}{tenant}", "/v2.0", "/oauth2/v2.0"))
+    return _answer(_metadata(f"{origin_of(request)}/{tenant}", "/v2.0", "/oauth2/v2.0"))
 
 
 @get("/{tenant:str}/.well-known/openid-configuration", **SHARED)
 async def get_metadata_of_version_1(request: AnyRequest, tenant: str) -> Response[bytes]:
     """The same for the endpoint of version 1."""
     _check_tenant(request, tenant)
-    return _answer(_metadata(f"{request.base_url}{tenant}", "/", "/oauth2"))
+    return _answer(_metadata(f"{origin_of(request)}/{tenant}", "/", "/oauth2"))
 
 
 @get("/common/discovery/instance", **SHARED)
 async def get_instance(request: AnyRequest) -> Response[bytes]:
     """Say of an authority that it is this one: some libraries ask whom they may trust."""
-    base, host = f"{request.base_url}common", request.headers.get("host", "")
+    origin = origin_of(request)
+    host = origin.partition("://")[2]
     return _answer(
         {
-            "tenant_discovery_endpoint": f"{base}/v2.0/.well-known/openid-configuration",
+            "tenant_discovery_endpoint": f"{origin}/common/v2.0/.well-known/openid-configuration",
             "api-version": "1.1",
             "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
         }
@@ -204,11 +209,9 @@ def _credentials(request: AnyRequest, form: Mapping[str, str]) -> tuple[str, str
                 401, "invalid_client", 7000216, "The Authorization header cannot be read."
             ) from None
         return unquote_plus(client_id), unquote_plus(secret)
-    for name in ("client_id", "client_secret"):
+    for name, status, error, number in _NEEDED:
         if not form.get(name):
-            number = 900144 if name == "client_id" else 7000218
-            text = f"The request body must contain the parameter '{name}'."
-            raise OAuthError(400 if name == "client_id" else 401, "invalid_request", number, text)
+            raise OAuthError(status, error, number, f"The request body must contain the parameter '{name}'.")
     return form["client_id"], form["client_secret"]
 
 

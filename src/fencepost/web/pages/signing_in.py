@@ -120,7 +120,8 @@ def _sign_in(request: AnyRequest, name: str = "", *problems: str, **answer: Any)
 def _welcome(code: str, name: str = "", *problems: str, **answer: Any) -> Response[str]:
     asked = form(
         WELCOME,
-        "<p>Nobody can sign in here yet. Become the administrator: choose a name and a password.</p>",
+        "<p>Nobody can sign in here yet? Then become the administrator: choose a name and a password. "
+        f'Who has both already <a href="{SIGN_IN}">signs in</a>.</p>',
         f'<input type="hidden" name="code" value="{escape(code)}">',
         field("name", "Name", value=name, complete="username", focus=not name),
         field("password", "Password", kind="password", complete="new-password", hint=PASSWORD_HINT),

@@ -1,10 +1,11 @@
 """`deviceSecurityGroups` of a running service."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from tests.serving import Serving, until
-from tests.web.azure.arm.calling import Arm, problems, refusal
+from tests.web.azure.arm.calling import GROUPS, Arm, problems, refusal
 
 CONNECTIONS = "ActiveConnectionsNotInAllowedRange"
 
@@ -153,6 +154,25 @@ def test_two_editors_at_once_lose_nothing_of_each_other(serving: Serving, arm: A
     assert codes == {200}
     assert list_of(arm.get(f"{arm.groups}/floor-7")) == ["p19"]
     assert serving.admin.get(path).json()["description"] != ""
+
+
+def test_many_who_put_a_group_at_once_are_all_answered(serving: Serving, arm: Arm) -> None:
+    path = f"{arm.groups}/floor-8"
+    threshold = {"ruleType": "ThresholdCustomAlertRule", "isEnabled": True, "minThreshold": 0}
+
+    def put(number: int) -> int:
+        body = allowed(f"p{number}")
+        body["properties"]["thresholdRules"] = [{**threshold, "maxThreshold": number}]
+        with serving.client(serving.admin.headers["Authorization"].removeprefix("Bearer ")) as client:
+            return client.put(path, params={"api-version": GROUPS}, json=body).status_code
+
+    with ThreadPoolExecutor(16) as threads:
+        codes = sorted(threads.map(put, range(32)))
+    assert codes == [*[200] * 31, 201]
+    group = arm.get(path)
+    [last] = list_of(group)
+    assert last == f"p{group['properties']['thresholdRules'][0]['maxThreshold']}", "both are of one editor"
+    arm.call("DELETE", path).raise_for_status()
 
 
 def test_a_long_list_is_taken_and_read_again(arm: Arm) -> None:

@@ -65,6 +65,20 @@ def test_a_solution_is_made_read_listed_changed_and_deleted(arm: Arm) -> None:
     assert arm.call("DELETE", path).status_code == 204
 
 
+def test_null_takes_user_defined_resources_away_and_nothing_else(arm: Arm) -> None:
+    path, query = f"{arm.solutions}/nulls", 'where type != "microsoft.devices/iothubs"'
+    resources = {"query": query, "querySubscriptions": ["x"]}
+    body = solution(arm, userDefinedResources=resources) | {"tags": {"a": "b"}}
+    arm.call("PUT", path, body).raise_for_status()
+    bodies: list[dict[str, Any]] = [{}, {"properties": {}}, {"tags": None, "properties": None}]
+    for unchanged in bodies:
+        assert arm.call("PATCH", path, unchanged).json()["properties"]["userDefinedResources"] == resources
+    said = arm.call("PATCH", path, {"properties": {"userDefinedResources": None}}).json()
+    assert "userDefinedResources" not in said["properties"]
+    assert said["tags"] == {"a": "b"}
+    arm.call("DELETE", path).raise_for_status()
+
+
 def test_solutions_are_found_by_their_hub(arm: Arm) -> None:
     arm.call("PUT", f"{arm.solutions}/found", solution(arm)).raise_for_status()
     for hub, found in ((arm.hub, ["found"]), (arm.hub.upper(), ["found"]), (f"{arm.hub}x", [])):

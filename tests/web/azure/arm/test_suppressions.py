@@ -55,6 +55,14 @@ def test_both_spellings_of_times_are_read_and_one_is_written(arm: Arm) -> None:
         arm.call("DELETE", f"{arm.suppressions}/{name}").raise_for_status()
 
 
+def test_the_first_of_all_days_is_written_with_four_digits(arm: Arm) -> None:
+    """What programs send that know no time, such as those of .NET."""
+    path, first = f"{arm.suppressions}/first", "0001-01-01T00:00:00.0000000Z"
+    said = arm.call("PUT", path, rule(expirationDateUtc=first)).json()["properties"]
+    assert said["expirationDateUtc"] == first
+    arm.call("DELETE", path).raise_for_status()
+
+
 def test_a_rule_that_is_over_says_so(arm: Arm) -> None:
     path = f"{arm.suppressions}/over"
     answer = arm.call("PUT", path, rule(expirationDateUtc=EARLIER.isoformat()))
@@ -86,6 +94,8 @@ def test_an_alert_for_which_there_is_a_rule_is_dismissed_as_it_opens(serving: Se
         (rule(expirationDateUtc="tomorrow"), "properties.expirationDateUtc"),
         (rule(**scope({"field": "x", "in": ["a"]})), "properties.suppressionAlertsScope.allOf[0].field"),
         (rule(**scope({"field": "alert.deviceId"})), "properties.suppressionAlertsScope.allOf[0]"),
+        (rule(suppressionAlertsScope={"anyOf": []}), "properties.suppressionAlertsScope.allOf"),
+        (rule(suppressionAlertsScope={}), "properties.suppressionAlertsScope.allOf"),
         (
             rule(**scope({"field": "alert.deviceId", "in": ["a"], "startsWith": "b"})),
             "properties.suppressionAlertsScope.allOf[0]",

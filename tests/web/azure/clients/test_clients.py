@@ -99,6 +99,11 @@ def test_groups_with_rules_of_all_families(owner: Owner, arm: Arm) -> None:
     assert rule_of(owner, read, "thresholdRules", "ThresholdCustomAlertRule")["maxThreshold"] == 2
     assert rule_of(owner, read, "denylistRules", "DenylistCustomAlertRule")["denylistValues"] == ["x"]
     assert scope[1] in [one["name"] for one in owner.do(OF_GROUPS, "list", hub(arm))]
+    fewer = owner.model("DeviceSecurityGroup", allowlist_rules=[allowed(owner, USERS, "root")])
+    replaced = owner.do(OF_GROUPS, "create_or_update", *scope, fewer)
+    assert not rule_of(owner, replaced, "timeWindowRules", CONNECTIONS)["isEnabled"]
+    enabled = [one["ruleType"] for one in owner.properties(replaced)["allowlistRules"] if one["isEnabled"]]
+    assert enabled == [USERS], "what is left out is at its default"
     owner.do(OF_GROUPS, "delete", *scope)
     owner.do(OF_GROUPS, "delete", *scope)
     error = owner.refused(OF_GROUPS, "get", *scope)
@@ -148,6 +153,7 @@ def test_an_alert_is_read_as_a_whole(owner: Owner, arm: Arm) -> None:
     alert = owner.do("alerts", "get_subscription_level", location, name)
     assert owner.do("alerts", "get_resource_group_level", *owner.in_group(name)) == alert
     said = owner.properties(alert)
+    assert said["systemAlertId"] == name
     assert (said["alertType"], said["compromisedEntity"], said["severity"]) == (ALERT_TYPE, "w-1", "Low")
     assert {one["type"] for one in said["entities"]} == {"host", "process"}
     assert {one["type"] for one in said["resourceIdentifiers"]} == {"AzureResource", "LogAnalytics"}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -94,7 +94,7 @@ def id_of(alert: Alert, place: Place) -> str:
 
 def seven_digits(moment: datetime) -> str:
     """Return an instant as Azure's service writes it."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}0Z"
 
 
 def steps(remediation: str) -> list[str]:

@@ -11,9 +11,10 @@ from fencepost.model.masking import masked
 from fencepost.model.page import AlertFilter
 from fencepost.service.commands import BY_HAND, ByHand, Missing
 from fencepost.web.azure.arm.alert_bodies import TYPE, shown
-from fencepost.web.azure.arm.calls import SKIP, Call, answered, done, listed, origin_of
+from fencepost.web.azure.arm.calls import SKIP, Call, answered, done, listed
 from fencepost.web.azure.arm.errors import ArmError, forbidden, not_found
 from fencepost.web.azure.arm.routing import Operate
+from fencepost.web.azure.origin import origin_of
 
 PAGE = 100
 TRIES = 5

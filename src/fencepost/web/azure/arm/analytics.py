@@ -53,11 +53,8 @@ async def list_aggregated(call: Call) -> Response[bytes]:
 
 async def get_aggregated(call: Call) -> Response[bytes]:
     """Return the alerts of one type and day."""
-    solution, row, day = _solution(call), _row(call), _day(call)
-    for one in await _aggregates(call, datetime.combine(day, time(), UTC)):
-        if one.rule_type == row.name and one.day == day:
-            return answered(_shown(call, solution, one))
-    raise _unknown(call)
+    solution = _solution(call)
+    return answered(_shown(call, solution, await _aggregate(call, _row(call), _day(call))))
 
 
 async def dismiss_aggregated(call: Call) -> Response[bytes]:
@@ -66,8 +63,7 @@ async def dismiss_aggregated(call: Call) -> Response[bytes]:
     if not call.principal.may_somewhere("analyst"):
         raise forbidden("analyst", "a group of devices")
     row, day = _row(call), _day(call)
-    if not await _any_of(call, row, day):
-        raise _unknown(call)
+    await _aggregate(call, row, day)
     found = await _open_alerts(call, row, day)
     for begin in range(0, len(found), MOST_AT_ONCE):
         part = found[begin : begin + MOST_AT_ONCE]
@@ -136,11 +132,12 @@ async def _aggregates(call: Call, since: datetime) -> list[AlertAggregate]:
     return sorted(found, key=lambda one: (-one.day.toordinal(), one.alert_type))
 
 
-async def _any_of(call: Call, row: RuleType, day: date) -> bool:
-    return any(
-        one.rule_type == row.name and one.day == day
-        for one in await _aggregates(call, datetime.combine(day, time(), UTC))
-    )
+async def _aggregate(call: Call, row: RuleType, day: date) -> AlertAggregate:
+    """Return the alerts of a type and a day; raises ArmError where there are none that the caller may see."""
+    for one in await _aggregates(call, datetime.combine(day, time(), UTC)):
+        if one.rule_type == row.name and one.day == day:
+            return one
+    raise _unknown(call)
 
 
 async def _open_alerts(call: Call, row: RuleType, day: date) -> list[str]:

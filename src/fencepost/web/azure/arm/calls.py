@@ -1,6 +1,5 @@
 """One call: who makes it, of what, and how it is answered."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,13 +14,13 @@ from fencepost.net.hub_http import AnyRequest, read_body
 from fencepost.web.api.service import Service
 from fencepost.web.azure.arm.errors import JSON, ArmError, forbidden
 from fencepost.web.azure.arm.service import ArmService, Place
+from fencepost.web.azure.origin import origin_of
 
 LARGEST = 8 << 20
 """Bytes of a body; a list of 100,000 entries fits."""
 SKIP = "$skiptoken"
 CLOSING = {"Connection": "close"}
 """Said where a body is left unread: what still comes of it would be taken for the next request."""
-_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
 
 class Call(Struct, frozen=True, kw_only=True, eq=False):
@@ -99,21 +98,6 @@ async def body_of(request: AnyRequest, seconds: float) -> bytes:
         raise ArmError(error.status, code, f"{error.detail}.", headers=CLOSING) from None
 
 
-def origin_of(request: AnyRequest) -> str:
-    """
-    Return the origin at which the client reaches us, as in https://fencepost.example.com:8443.
-
-    A proxy says in `X-Forwarded-Proto` and `X-Forwarded-Host` how it was called. Who lies about it is the only
-    one who hears it.
-    """
-    headers = request.headers
-    scheme = _first(headers.get("x-forwarded-proto", "")).lower()
-    scheme = scheme if scheme in ("http", "https") else request.url.scheme
-    named = [_first(headers.get("x-forwarded-host", "")), headers.get("host", "")]
-    host = next((one for one in named if _HOST.fullmatch(one)), "localhost")
-    return f"{scheme}://{host}"
-
-
 def answered(body: Any, status: int = 200) -> Response[bytes]:
     """Return an answer in JSON."""
     return Response(msgspec.json.encode(body), status_code=status, media_type=JSON)
@@ -128,7 +112,3 @@ def listed(items: Sequence[Any], next_link: str | None = None) -> Response[bytes
 def done(status: int) -> Response[bytes]:
     """Return an answer that says all by its status."""
     return Response(b"", status_code=status)
-
-
-def _first(listed_values: str) -> str:
-    return listed_values.partition(",")[0].strip()

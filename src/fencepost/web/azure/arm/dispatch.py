@@ -12,13 +12,14 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from fencepost.model.access import Principal
 from fencepost.net.hub_http import AnyRequest
-from fencepost.web.azure.arm.calls import CLOSING, Call, body_of, origin_of
+from fencepost.web.azure.arm.calls import CLOSING, Call, body_of
 from fencepost.web.azure.arm.endpoints import get_endpoints
 from fencepost.web.azure.arm.errors import HANDLERS as ERRORS
 from fencepost.web.azure.arm.errors import ArmError
 from fencepost.web.azure.arm.operations import OPERATIONS
 from fencepost.web.azure.arm.routing import ROOT, Router, check_version, rooted
 from fencepost.web.azure.arm.service import ArmService, Place
+from fencepost.web.azure.origin import origin_of
 
 SCHEME = "bearer"
 METHODS: Any = ["GET", "PUT", "POST", "PATCH", "DELETE"]

@@ -5,9 +5,10 @@ from typing import Any
 from litestar import Response, get
 
 from fencepost.net.hub_http import AnyRequest
-from fencepost.web.azure.arm.calls import answered, origin_of
+from fencepost.web.azure.arm.calls import answered
 from fencepost.web.azure.arm.errors import HANDLERS
 from fencepost.web.azure.arm.service import ArmService
+from fencepost.web.azure.origin import origin_of
 
 CLOUD = "Fencepost"
 

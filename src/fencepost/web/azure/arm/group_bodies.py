@@ -74,13 +74,13 @@ def shown(
         spelling if spelling is not None and spelling.version <= group.version else GroupSpelling(version=1)
     )
     known = {rule.type: rule for rule in group.rules}
-    rules = [
-        _rule_shown(known.get(name) or default_of(row), row, said, now)
-        for name, row in STANDARD.items()
-        if name in known or name not in UNPUBLISHED
-    ]
+    rows = [row for name, row in STANDARD.items() if name in known or name not in UNPUBLISHED]
     of_family = {
-        member: [rule for rule, row in zip(rules, _rows(known), strict=True) if row.family == family]
+        member: [
+            _rule_shown(known.get(row.name) or default_of(row), row, said, now)
+            for row in rows
+            if row.family == family
+        ]
         for family, member in FAMILIES.items()
     }
     properties = {
@@ -94,10 +94,6 @@ def shown(
         "type": TYPE,
         "properties": properties,
     }
-
-
-def _rows(known: Mapping[str, Rule]) -> list[RuleType]:
-    return [row for name, row in STANDARD.items() if name in known or name not in UNPUBLISHED]
 
 
 def _rule_shown(rule: Rule, row: RuleType, said: GroupSpelling, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fencepost.model.rule import SecurityGroup
 from fencepost.model.solution import GroupSpelling
 from fencepost.service.commands import Missing, Outdated
 from fencepost.web.azure.arm.calls import Call, answered, done, listed
-from fencepost.web.azure.arm.errors import forbidden, not_found
+from fencepost.web.azure.arm.errors import ArmError, forbidden, not_found
 from fencepost.web.azure.arm.group_bodies import TYPE, SentGroup, merged, sent_group, shown
 
 TRIES = 5
@@ -45,8 +45,9 @@ async def put_group(call: Call) -> Response[bytes]:
     name = call.names["group"]
     _check_may_put(call, name, _standing(call, name))
     sent = await asyncio.to_thread(sent_group, call.body)
-    group, is_new = await _put(call, name, sent)
-    spelling = await _keep_spelling(call, group, sent.spelling)
+    async with call.arm.turn:
+        group, is_new = await _put(call, name, sent)
+        spelling = await _keep_spelling(call, group, sent.spelling)
     answer = shown(group, spelling, call.place, call.service.clock())
     return answered(answer, 201 if is_new else 200)
 
@@ -55,11 +56,12 @@ async def delete_group(call: Call) -> Response[bytes]:
     """Take a group away; one that is not there is as good as deleted."""
     call.take_role("administrator")
     name = call.names["group"]
-    try:
-        await call.service.commands.delete_group(name, call.actor)
-    except Missing:
-        return done(204)
-    await asyncio.to_thread(call.arm.spellings.put_group_spelling, name, None)
+    async with call.arm.turn:
+        try:
+            await call.service.commands.delete_group(name, call.actor)
+        except Missing:
+            return done(204)
+        await asyncio.to_thread(call.arm.spellings.put_group_spelling, name, None)
     return done(200)
 
 
@@ -75,12 +77,12 @@ def _check_may_put(call: Call, name: str, group: SecurityGroup | None) -> None:
 
 
 async def _put(call: Call, name: str, sent: SentGroup) -> tuple[SecurityGroup, bool]:
-    for _ in range(TRIES - 1):
+    for _ in range(TRIES):
         try:
             return await _put_once(call, name, sent)
         except Outdated:
             continue  # the rest of the group is somebody else's: take it as it is now
-    return await _put_once(call, name, sent)
+    raise ArmError(409, "Conflict", "The group is being changed by others: try again.")
 
 
 async def _put_once(call: Call, name: str, sent: SentGroup) -> tuple[SecurityGroup, bool]:

@@ -1,7 +1,8 @@
 """
 JSON that a client sent, read member by member, so that all that is wrong is said at once.
 
-Members are found without regard to case, as Azure Resource Manager does; `null` is as good as left out.
+Members are found without regard to case, as Azure Resource Manager does; `null` is as good as left out,
+unless somebody asks.
 """
 
 from collections.abc import Iterator
@@ -49,6 +50,11 @@ class Node:
         if required and found is None:
             node.fault("this is required")
         return node
+
+    def is_null(self, name: str) -> bool:
+        """Whether a member is there and says `null`."""
+        members = self.value.items() if isinstance(self.value, dict) else ()
+        return any(key.lower() == name.lower() and value is None for key, value in members)
 
     def text(self, name: str, *, required: bool = False, longest: int = LONGEST_TEXT) -> str | None:
         node = self.member(name, required=required)

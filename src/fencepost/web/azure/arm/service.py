@@ -1,8 +1,9 @@
 """What the ARM dialect needs of the running service; `app` puts it together."""
 
+import asyncio
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fencepost.model.solution import GroupSpelling
 from fencepost.web.api.service import Service
@@ -49,9 +50,14 @@ class SpellingStore(Protocol):
 
 
 class ArmService(Struct, frozen=True, kw_only=True, eq=False):
-    """The parts that are called; `vendor_name` stands in every alert."""
+    """
+    The parts that are called; `vendor_name` stands in every alert.
+
+    Groups and how they are spelled are edited in one `turn` after the other.
+    """
 
     service: Service
     place: Place
     spellings: SpellingStore
     vendor_name: str = "Fencepost"
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -171,17 +171,22 @@ def sent_solution(root: Node, name: str, place: Place, actor: str, now: datetime
 
 
 def patched(solution: SecuritySolution, root: Node) -> SecuritySolution:
-    """Return a solution with what a body changes of it; raises ArmError with all that is wrong."""
+    """
+    Return a solution with what a body changes of it; raises ArmError with all that is wrong.
+
+    User-defined resources are taken away by `null`, the one member for which Azure allows it.
+    """
     properties = root.member("properties")
     tags = _tags(root.member("tags"))
     resources = _resources(properties.member("userDefinedResources"))
+    is_changed = resources is not None or properties.is_null("userDefinedResources")
     known: dict[RecommendationType, str] = dict.fromkeys(solution.disabled_recommendations, "Disabled")
     recommendations = _recommendations(properties.member("recommendationsConfiguration"))
     root.check()
     return structs.replace(
         solution,
         tags=tags if tags is not None else solution.tags,
-        user_defined_resources=resources or solution.user_defined_resources,
+        user_defined_resources=resources if is_changed else solution.user_defined_resources,
         disabled_recommendations=_disabled({**known, **recommendations}),
     )
 

@@ -46,8 +46,10 @@ async def put_solution(call: Call) -> Response[bytes]:
 async def patch_solution(call: Call) -> Response[bytes]:
     """Change tags, user-defined resources and recommendations of a solution."""
     call.take_role("administrator")
-    draft = patched(standing(call), read(call.body))
-    solution, _ = await call.service.solutions.put(draft, call.actor)
+    name, root = call.names["solution"], read(call.body)
+    solution = await call.service.solutions.change(name, lambda known: patched(known, root), call.actor)
+    if solution is None:
+        raise not_found(TYPE, name)
     return answered(shown(solution, call.place))
 
 

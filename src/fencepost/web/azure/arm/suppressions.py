@@ -106,10 +106,9 @@ def sent_rule(root: Node, name: str, now: datetime) -> SuppressionRule:
     expires_at = properties.moment("expirationDateUtc")
     if state == "Expired" and root.problems == [] and (expires_at is None or expires_at > now):
         properties.member("state").fault("a rule expires by its expirationDateUtc: send Enabled or Disabled")
-    conditions = [
-        _condition(node)
-        for node in properties.member("suppressionAlertsScope").member("allOf").items(MOST_CONDITIONS)
-    ]
+    scope = properties.member("suppressionAlertsScope")
+    every = scope.member("allOf", required=scope.value is not None)  # or the rule were for all alerts
+    conditions = [_condition(node) for node in every.items(MOST_CONDITIONS)]
     comment = properties.text("comment")
     root.check()
     return SuppressionRule(
