@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fencepost.model.alert import Alert
+from fencepost.model.catalog import CATALOG, Subject
 from fencepost.model.errors import Problem
 
 SuppressionState = Literal["Enabled", "Disabled", "Expired"]
@@ -49,17 +50,17 @@ def suppressing(rules: Iterable[SuppressionRule], alert: Alert, at: datetime) ->
 
 
 def _matches(rule: SuppressionRule, alert: Alert) -> bool:
-    if rule.alert_type not in ("*", alert.alert_type):
+    if rule.alert_type != "*" and rule.alert_type.casefold() != alert.alert_type.casefold():
         return False
-    facts = facts_of(alert)
-    return all(_holds(one, facts) for one in rule.conditions)
+    return all(_holds(one, alert) for one in rule.conditions)
 
 
-def _holds(condition: Condition, facts: dict[str, tuple[str, ...]]) -> bool:
-    known = [value.casefold() for value in facts.get(condition.field.casefold(), ())]
-    if any(one.casefold() in known for one in condition.among):
-        return True
-    return any(one.casefold() in value for one in condition.contains for value in known)
+def _holds(condition: Condition, alert: Alert) -> bool:
+    value = _fact(alert, condition.field.casefold())
+    if value is None:
+        return False
+    is_among = any(one.casefold() == value for one in condition.among)
+    return is_among or any(one.casefold() in value for one in condition.contains)
 
 
 FIELDS = {
@@ -76,14 +77,22 @@ FIELDS = {
     "entities.account.name": "value",
 }
 """The fields that conditions may name, without case, and the members of an alert that they mean."""
+_SUBJECTS: dict[str, Subject] = {
+    "entities.ip.address": "connection",
+    "entities.process.commandline": "process",
+    "entities.file.name": "process",
+    "entities.account.name": "sign-in",
+}
+"""What an alert's value has to be for a field to mean it: an account is no path that holds its name."""
 
 
-def facts_of(alert: Alert) -> dict[str, tuple[str, ...]]:
-    """Return the facts of an alert that conditions ask about, by field."""
-    return {
-        field: (str(value),) if (value := getattr(alert, name)) is not None else ()
-        for field, name in FIELDS.items()
-    }
+def _fact(alert: Alert, field: str) -> str | None:
+    """Return what a field means of an alert, without case; None where the alert has no such."""
+    subject, row = _SUBJECTS.get(field), CATALOG.get(alert.rule_type)
+    if field not in FIELDS or (subject is not None and (row is None or row.subject != subject)):
+        return None
+    value: str | None = getattr(alert, FIELDS[field])
+    return value.casefold() if value is not None else None
 
 
 def problems_of_suppression(rule: SuppressionRule) -> Iterator[Problem]:
@@ -96,3 +105,6 @@ def problems_of_suppression(rule: SuppressionRule) -> Iterator[Problem]:
             yield Problem(f"{path}.field", f"unknown field {condition.field!r}")
         if not condition.among and not condition.contains:
             yield Problem(path, "a condition has `in` or `contains` with at least one value")
+        for name, values in (("in", condition.among), ("contains", condition.contains)):
+            if not all(value.strip() for value in values):
+                yield Problem(f"{path}.{name}", "a value is not empty: it would fit every alert")

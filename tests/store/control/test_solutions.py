@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 
+from tests.store.control.material import commit
+
 from fencepost.model.record import AuditRecord
+from fencepost.model.rule import SecurityGroup
 from fencepost.model.solution import GroupSpelling, SecuritySolution
 from fencepost.store.control import ControlStore
 
@@ -67,3 +70,10 @@ def test_a_store_that_is_made_anew_from_the_journal_takes_solutions_over(
         again.adopt_registry(store)
         assert again.solutions() == store.solutions()
         assert again.group_spellings() == store.group_spellings()
+
+
+def test_the_spelling_of_a_group_goes_with_the_group(store: ControlStore) -> None:
+    commit(store, groups_put=[SecurityGroup(name="Floor")])
+    store.put_group_spelling("Floor", GroupSpelling(version=1, threshold_rules=({"ruleType": "x"},)))
+    commit(store, groups_deleted=["floor"])
+    assert store.group_spellings() == {}

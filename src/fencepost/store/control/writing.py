@@ -29,6 +29,7 @@ from fencepost.store.control.tables import (
     alert_changes,
     audit,
     devices,
+    group_spellings,
     group_versions,
     groups,
     layer_versions,
@@ -92,7 +93,8 @@ class Writer:
         """A group that is both deleted and put was deleted first: it is a new one, and the last."""
         deleted = [group_key(name) for name in changes.groups_deleted]
         if deleted:
-            connection.execute(delete(groups).where(groups.c.name_key.in_(deleted)))
+            for table in (groups, group_spellings):
+                connection.execute(delete(table).where(table.c.name_key.in_(deleted)))
         if changes.groups_put:
             last = connection.scalar(select(func.max(groups.c.ordinal))) or 0
             rows = [_group_row(group) for group, _ in changes.groups_put]
