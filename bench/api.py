@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs as a fi
 
 import uvloop
 from bench.alert_fleet import RETIRED, SMALL, Fleet, drawn, file_of, fill
+from bench.command import ms, parser_of, run, say
 from bench.ingest import Service, serving
 from bench.load import Target
 from msgspec import Struct, field
@@ -55,9 +55,9 @@ class Delays(Struct):
         ordered = sorted(self.seconds)
         return {
             "requests": len(ordered),
-            "p50_ms": _ms(ordered, 0.5),
-            "p99_ms": _ms(ordered, 0.99),
-            "max_ms": _ms(ordered, 1.0),
+            "p50_ms": ms(ordered, 0.5),
+            "p99_ms": ms(ordered, 0.99),
+            "max_ms": ms(ordered, 1.0),
         }
 
 
@@ -348,40 +348,22 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     began = time.perf_counter()
     with serving(arguments.data, {}) as service:
         put_groups(service, drawn())
-    _say(arguments, f"storing {arguments.alerts:,} alerts")
+    say(arguments, f"storing {arguments.alerts:,} alerts")
     fleet = fill(file_of(arguments.data), arguments.alerts, datetime.now(UTC))
     report["seconds_to_fill"] = round(time.perf_counter() - began)
     report["store_mb"] = round((arguments.data / "control.db").stat().st_size / 1e6)
-    _say(arguments, "asking")
+    say(arguments, "asking")
     with serving(arguments.data, {}) as service:
         report.update(uvloop.run(under_load(service, fleet, arguments)))
         report["resident_mb"] = round(service.resident())
     return report
 
 
-def _ms(ordered: Sequence[float], share: float) -> float:
-    return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else 0.0
-
-
-def _say(arguments: argparse.Namespace, text: str) -> None:
-    if not arguments.json:
-        print(text, file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--alerts", type=int, default=1_000_000, help="alerts that are stored")
     parser.add_argument("--seconds", type=float, default=120, help="so long questions are asked")
-    parser.add_argument("--folder", type=Path, default=None, help="where the data goes; a temporary folder")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(
-        prefix="fencepost-bench-", dir=arguments.folder, ignore_cleanup_errors=True
-    ) as folder:
-        report = measure(arguments, Path(folder))
-    print(json.dumps(report, indent=None if arguments.json else 2))
+    run(parser, measure)
 
 
 if __name__ == "__main__":

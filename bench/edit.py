@@ -15,7 +15,6 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs as a file as well as a module
 
+from bench.command import parser_of, run, say
 from bench.ingest import Service, serving
 from bench.load import Sent, request, send
 
@@ -241,12 +241,12 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with serving(folder / "data", environment) as service:
         service.call("PUT", f"/v1/groups/{GROUP}", group([TRAP]))
         devices = [f"dev-{number:06}" for number in range(arguments.devices)]
-        _say(arguments, f"registering {len(devices):,} devices")
+        say(arguments, f"registering {len(devices):,} devices")
         taken(send(service.target, requests_of(service, devices, 0, "198.51.100.7"), connections=CONNECTIONS))
         settle(service)
         rounds = []
         for number in range(arguments.rounds):
-            _say(arguments, f"round {number + 1} of {arguments.rounds}")
+            say(arguments, f"round {number + 1} of {arguments.rounds}")
             rounds.append(round_of(arguments, service, number))
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
@@ -259,28 +259,14 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def _say(arguments: argparse.Namespace, text: str) -> None:
-    if not arguments.json:
-        print(text, file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--devices", type=int, default=100_000, help="devices of the group")
     parser.add_argument("--alerts", type=int, default=10_000, help="open alerts that the edit resolves")
     parser.add_argument("--rate", type=float, default=500, help="messages a second meanwhile")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--database", default="", help="the control store's URL instead of SQLite")
-    parser.add_argument("--folder", type=Path, default=None, help="where the data goes; a temporary folder")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(
-        prefix="fencepost-bench-", dir=arguments.folder, ignore_cleanup_errors=True
-    ) as folder:
-        report = measure(arguments, Path(folder))
-    print(json.dumps(report, indent=None if arguments.json else 2))
+    run(parser, measure)
 
 
 if __name__ == "__main__":

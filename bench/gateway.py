@@ -19,7 +19,6 @@ import ssl
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs as a file as well as a module
 
 import uvloop
+from bench.command import ms, parser_of, run, say
 from bench.ingest import Service, serving
 from bench.mqtt_load import Broker, Connection, Published, connected, packets_for, publish_all
 
@@ -158,10 +158,10 @@ async def delays(
     return {
         "messages_per_second": round(each * len(device_ids) / elapsed),
         "probes": len(seen),
-        "alert_visible_p50_ms": _ms(seen, 0.5),
-        "alert_visible_p99_ms": _ms(seen, 0.99),
-        "alert_visible_max_ms": _ms(seen, 1.0),
-        "puback_p99_ms": _ms(published.delays, 0.99),
+        "alert_visible_p50_ms": ms(seen, 0.5),
+        "alert_visible_p99_ms": ms(seen, 0.99),
+        "alert_visible_max_ms": ms(seen, 1.0),
+        "puback_p99_ms": ms(published.delays, 0.99),
     }
 
 
@@ -279,13 +279,13 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         service.call("PUT", "/v1/groups/default", {"rules": RULES})
         talkers = [f"bench-{n:04}" for n in range(CONNECTIONS)]
         held = [f"held-{n:05}" for n in range(arguments.held)]
-        _say(arguments, f"registering {len(talkers) + len(held):,} devices")
+        say(arguments, f"registering {len(talkers) + len(held):,} devices")
         registered(service, [*talkers, *held, "probe"])
         broker = broker_of(service, data)
         rounds = []
         each = arguments.messages // CONNECTIONS // arguments.rounds
         for number in range(arguments.rounds):
-            _say(arguments, f"throughput, round {number + 1}")
+            say(arguments, f"throughput, round {number + 1}")
             streams = streams_of(talkers, each, f"r{number}")
             rounds.append(_round(service, broker, talkers, streams, data))
         report = {
@@ -296,9 +296,9 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 for key in rounds[0]
             },
         }
-        _say(arguments, f"delay at {arguments.rate:g} messages/s")
+        say(arguments, f"delay at {arguments.rate:g} messages/s")
         report["delay"] = uvloop.run(delays(broker, service, talkers, arguments.rate, arguments.seconds))
-        _say(arguments, f"holding {len(held):,} connections")
+        say(arguments, f"holding {len(held):,} connections")
         report["holding"] = uvloop.run(holding(broker, service, held, 20))
         report["alerts"] = service.figure("fencepost_alerts_open")
     return report
@@ -317,8 +317,8 @@ def _round(
         "messages": published.messages,
         "messages_per_second": round(published.messages / published.seconds),
         "judged_per_second": round(published.messages / whole),
-        "puback_p50_ms": _ms(published.delays, 0.5),
-        "puback_p99_ms": _ms(published.delays, 0.99),
+        "puback_p50_ms": ms(published.delays, 0.5),
+        "puback_p99_ms": ms(published.delays, 0.99),
         "cpu_seconds_per_10000": round(
             10_000 * (service.figure("process_cpu_seconds_total") - busy) / published.messages, 2
         ),
@@ -326,20 +326,8 @@ def _round(
     }
 
 
-def _ms(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else 0.0
-
-
-def _say(arguments: argparse.Namespace, text: str) -> None:
-    if not arguments.json:
-        print(text, file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--messages", type=int, default=150_000, help="sent as fast as they are acknowledged")
     parser.add_argument(
         "--rounds", type=int, default=3, help="in so many parts, each beside the other brokers"
@@ -349,14 +337,7 @@ def main() -> None:
         "--rate", type=float, default=2000, help="messages a second while delays are measured"
     )
     parser.add_argument("--seconds", type=float, default=60, help="for so long")
-    parser.add_argument("--folder", type=Path, default=None, help="where the data goes; a temporary folder")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(
-        prefix="fencepost-bench-", dir=arguments.folder, ignore_cleanup_errors=True
-    ) as folder:
-        report = measure(arguments, Path(folder))
-    print(json.dumps(report, indent=None if arguments.json else 2))
+    run(parser, measure)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -29,6 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs as a file as well as a module
 
 import msgspec
+from bench.command import ms, parser_of, run, say
 from bench.load import Sent, Target, request, send
 from bench.workload import Workload, generate
 
@@ -173,8 +173,8 @@ def throughput(service: Service, batches: Sequence[tuple[str, list[bytes]]]) -> 
         "seconds": round(sent.seconds, 3),
         "messages_per_second": round(messages / sent.seconds),
         "committed_per_second": round(messages / whole),
-        "request_p50_ms": _ms(sent.delays, 0.5),
-        "request_p99_ms": _ms(sent.delays, 0.99),
+        "request_p50_ms": ms(sent.delays, 0.5),
+        "request_p99_ms": ms(sent.delays, 0.99),
     }
 
 
@@ -192,10 +192,10 @@ def delays(service: Service, batches: Sequence[tuple[str, list[bytes]]], rate: f
     return {
         "messages_per_second": round(len(batches) * BATCH / sent.seconds),
         "probes": len(seen),
-        "alert_visible_p50_ms": _ms(seen, 0.5),
-        "alert_visible_p99_ms": _ms(seen, 0.99),
-        "alert_visible_max_ms": _ms(seen, 1.0),
-        "request_p99_ms": _ms(sent.delays, 0.99),
+        "alert_visible_p50_ms": ms(seen, 0.5),
+        "alert_visible_p99_ms": ms(seen, 0.99),
+        "alert_visible_max_ms": ms(seen, 1.0),
+        "request_p99_ms": ms(sent.delays, 0.99),
     }
 
 
@@ -266,11 +266,6 @@ def _refuse_failures(sent: Sent) -> None:
         raise SystemExit(f"requests were not taken: {sent.statuses}")
 
 
-def _ms(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else 0.0
-
-
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     now = datetime.now(UTC)
     paced = int(arguments.rate * arguments.seconds)
@@ -293,11 +288,11 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         report["resident_mb_at_start"] = round(service.resident())
         put_groups(service, senders)
         others = [f"device-{number:06}" for number in range(arguments.devices - len(senders.device_ids))]
-        _say(arguments, f"registering {len(others):,} devices")
+        say(arguments, f"registering {len(others):,} devices")
         seconds = register(service, others) if others else 0.0
         report["single_messages_per_second"] = round(len(others) / seconds) if others else None
         report["resident_mb_registered"] = round(service.resident())
-        _say(arguments, "throughput")
+        say(arguments, "throughput")
         rounds = []
         size = len(batches) // arguments.rounds
         for number in range(arguments.rounds):
@@ -310,7 +305,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             rounds.append(one)
         report["throughput"] = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         report["resident_mb_loaded"] = round(service.resident())
-        _say(arguments, f"delay at {arguments.rate:g} messages/s")
+        say(arguments, f"delay at {arguments.rate:g} messages/s")
         report["delay"] = delays(service, paced_batches, arguments.rate)
         report["alerts"] = service.figure("fencepost_alerts_open")
         report["stop_seconds"] = round(service.stop(), 2)
@@ -321,15 +316,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return report
 
 
-def _say(arguments: argparse.Namespace, text: str) -> None:
-    if not arguments.json:
-        print(text, file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--messages", type=int, default=120_000, help="messages sent as fast as they are taken"
     )
@@ -340,14 +328,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=60, help="for so long")
     parser.add_argument("--database", default="", help="the control store's URL instead of SQLite")
-    parser.add_argument("--folder", type=Path, default=None, help="where the data goes; a temporary folder")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(
-        prefix="fencepost-bench-", dir=arguments.folder, ignore_cleanup_errors=True
-    ) as folder:
-        report = measure(arguments, Path(folder))
-    print(json.dumps(report, indent=None if arguments.json else 2))
+    run(parser, measure)
 
 
 if __name__ == "__main__":
