@@ -534,7 +534,15 @@ def test_a_pipelined_request_whose_body_is_still_to_come_is_waited_for(serving: 
 def test_the_rest_of_a_request_that_was_refused_before_its_body_ends_the_connection(serving: Serving) -> None:
     with connected(serving) as stream:
         stream.sendall(b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
-        assert everything(stream).startswith(b"HTTP/1.1 404")
+        answer = everything(stream)
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert b"\r\nconnection: close\r\n" in answer, "its client is told, and sends nothing more by it"
+
+
+def test_an_answer_to_a_whole_request_keeps_the_connection(serving: Serving) -> None:
+    with connected(serving) as stream:
+        stream.sendall(b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n{" * 2)
+        assert [status for status, _ in answers(stream, 2)] == [404, 404]
 
 
 def test_ten_thousand_pipelined_requests_are_answered_a_few_at_a_time(folder: Path | None) -> None:

@@ -209,12 +209,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     async def _answer(self, app: ASGI3Application, scope: Any, receive: Any, send: Any) -> None:
         try:
-            await answer(app, scope, receive, send)
+            await answer(app, scope, receive, partial(self._send, send))
         except asyncio.CancelledError:  # the server's end is over, and nobody is left to be told
             self.transport.abort()
             self._disconnect()
         finally:
             self.loop.call_soon(self._see_it_closed)  # as uvicorn does after a fault
+
+    async def _send(self, send: Any, message: Any) -> None:
+        """Say of an answer that comes before the body of its request is over that it ends the connection (RFC 9112, 9.6)."""
+        if message["type"] == "http.response.start" and self._running is not None and self._running.more_body:
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
 
     def on_response_complete(self) -> None:
         if self._running is not None and self._running.more_body:

@@ -19,8 +19,6 @@ from fencepost.web.azure.origin import origin_of
 LARGEST = 8 << 20
 """Bytes of a body; a list of 100,000 entries fits."""
 SKIP = "$skiptoken"
-CLOSING = {"Connection": "close"}
-"""Said where a body is left unread: what still comes of it would be taken for the next request."""
 
 
 class Call(Struct, frozen=True, kw_only=True, eq=False):
@@ -95,7 +93,7 @@ async def body_of(request: AnyRequest, seconds: float) -> bytes:
         return await read_body(request, LARGEST, seconds)
     except HubError as error:
         code = "RequestContentTooLarge" if error.status == 413 else "RequestTimeout"  # noqa: PLR2004
-        raise ArmError(error.status, code, f"{error.detail}.", headers=CLOSING) from None
+        raise ArmError(error.status, code, f"{error.detail}.") from None
 
 
 def answered(body: Any, status: int = 200) -> Response[bytes]:

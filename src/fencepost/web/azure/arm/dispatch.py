@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from fencepost.model.access import Principal
 from fencepost.net.hub_http import AnyRequest
-from fencepost.web.azure.arm.calls import CLOSING, Call, body_of
+from fencepost.web.azure.arm.calls import Call, body_of
 from fencepost.web.azure.arm.endpoints import get_endpoints
 from fencepost.web.azure.arm.errors import HANDLERS as ERRORS
 from fencepost.web.azure.arm.errors import ArmError
@@ -77,7 +77,7 @@ def _identified(arm: ArmService, request: AnyRequest) -> Principal:
         if token
         else ("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
     )
-    raise ArmError(401, code, message, headers={"WWW-Authenticate": challenge, **CLOSING})
+    raise ArmError(401, code, message, headers={"WWW-Authenticate": challenge})
 
 
 def _check_place(place: Place, names: dict[str, str]) -> None:
