@@ -16,6 +16,18 @@ Severity = Literal["Informational", "Low", "Medium", "High"]
 ValueType = Literal["IpCidr", "String"]
 Subject = Literal["connection", "sign-in", "process", "account", "drops", "hub"]
 Direction = Literal["In", "Out"]
+Intent = Literal[
+    "Unknown",
+    "InitialAccess",
+    "Execution",
+    "Persistence",
+    "DefenseEvasion",
+    "CredentialAccess",
+    "CommandAndControl",
+    "Exfiltration",
+    "Impact",
+]
+"""What somebody may be after, in Azure's words; Unknown where a number alone says nothing."""
 
 
 class RuleType(Struct, frozen=True, kw_only=True):
@@ -24,7 +36,7 @@ class RuleType(Struct, frozen=True, kw_only=True):
 
     `event` is the event that it watches, `subject` what is judged or counted in it, `sources` who can
     feed it: nobody where there is none (S18). `alert_name`, `description` and `remediation` are our own
-    words, `counted` names what a number is of (S22).
+    words, `counted` names what a number is of (S22), `intent` what whoever breaks the rule may be after.
     """
 
     name: str
@@ -39,6 +51,7 @@ class RuleType(Struct, frozen=True, kw_only=True):
     direction: Direction | None = None
     value_type: ValueType | None = None
     severity: Severity = "Low"
+    intent: Intent = "Unknown"
 
     @property
     def alert_type(self) -> str:
@@ -50,7 +63,14 @@ _MEND_LIST = "If the value belongs to the device's work, add it to the list of i
 _MEND_RANGE = "If this is how the device works now, change the allowed range of its security group."
 
 
-def _hub(name: str, thing: str, cause: str, sources: tuple[Source, ...] = ("hub",)) -> RuleType:
+def _hub(
+    name: str,
+    thing: str,
+    cause: str,
+    intent: Intent = "Unknown",
+    *,
+    sources: tuple[Source, ...] = ("hub",),
+) -> RuleType:
     return RuleType(
         name=f"{name}NotInAllowedRange",
         family="timeWindow",
@@ -61,6 +81,7 @@ def _hub(name: str, thing: str, cause: str, sources: tuple[Source, ...] = ("hub"
         remediation=f"{_INVESTIGATE} and find out {cause}. {_MEND_RANGE}",
         counted=thing,
         sources=sources,
+        intent=intent,
     )
 
 
@@ -71,6 +92,7 @@ def _connection_list(name: str, family: Family, direction: Direction, what: str,
         event="ConnectionCreate",
         subject="connection",
         direction=direction,
+        intent="CommandAndControl" if direction == "Out" else "InitialAccess",
         value_type="IpCidr",
         alert_name=f"Custom alert - {what}",
         description=f"The device had {what}.",
@@ -85,6 +107,7 @@ def _user_list(name: str, family: Family, what: str) -> RuleType:
         family=family,
         event="Login",
         subject="sign-in",
+        intent="InitialAccess",
         value_type="String",
         alert_name=f"Custom alert - sign-in of a user who is {what}",
         description=f"A user who is {what} signed in to the device.",
@@ -102,6 +125,7 @@ def _process_list(name: str, family: Family, what: str) -> RuleType:
         family=family,
         event="ProcessCreate",
         subject="process",
+        intent="Execution",
         value_type="String",
         alert_name=f"Custom alert - start of a process that is {what}",
         description=f"A process that is {what} was started on the device.",
@@ -119,6 +143,7 @@ _ROWS = (
         family="timeWindow",
         event="ConnectionCreate",
         subject="connection",
+        intent="CommandAndControl",
         alert_name="Custom alert - the number of active connections is outside the allowed range",
         description="The number of active connections within the time window is outside the range set for the device's security group.",
         remediation=(
@@ -145,15 +170,31 @@ _ROWS = (
         "rejected cloud-to-device messages over HTTPS",
         "why the device rejects them",
     ),
-    _hub("AmqpD2CMessages", "device-to-cloud messages over AMQP", "what the device sends, or why it ceased"),
-    _hub("MqttD2CMessages", "device-to-cloud messages over MQTT", "what the device sends, or why it ceased"),
-    _hub("HttpD2CMessages", "device-to-cloud messages over HTTPS", "what the device sends, or why it ceased"),
-    _hub("DirectMethodInvokes", "direct method calls", "which service calls them"),
+    _hub(
+        "AmqpD2CMessages",
+        "device-to-cloud messages over AMQP",
+        "what the device sends, or why it ceased",
+        "Exfiltration",
+    ),
+    _hub(
+        "MqttD2CMessages",
+        "device-to-cloud messages over MQTT",
+        "what the device sends, or why it ceased",
+        "Exfiltration",
+    ),
+    _hub(
+        "HttpD2CMessages",
+        "device-to-cloud messages over HTTPS",
+        "what the device sends, or why it ceased",
+        "Exfiltration",
+    ),
+    _hub("DirectMethodInvokes", "direct method calls", "which service calls them", "Execution"),
     RuleType(
         name="FailedLocalLoginsNotInAllowedRange",
         family="timeWindow",
         event="Login",
         subject="sign-in",
+        intent="CredentialAccess",
         alert_name="Custom alert - the number of failed local logins is outside the allowed range",
         description="The number of failed local logins within the time window is outside the range set for the device's security group.",
         remediation=(
@@ -164,13 +205,16 @@ _ROWS = (
         counted="failed logins",
         sources=("legacy",),
     ),
-    _hub("FileUploads", "file uploads", "which program uploads them", sources=()),
-    _hub("QueuePurges", "purges of the device's command queue", "which service or person purges it"),
+    _hub("FileUploads", "file uploads", "which program uploads them", "Exfiltration", sources=()),
+    _hub(
+        "QueuePurges", "purges of the device's command queue", "which service or person purges it", "Impact"
+    ),
     _hub("TwinUpdates", "updates of the device twin", "which service or device program makes them"),
     _hub(
         "UnauthorizedOperations",
         "unauthorized operations",
         "who uses the device's identity, and renew its keys if in doubt",
+        "CredentialAccess",
     ),
     _connection_list(
         "ConnectionToIpNotAllowed",
@@ -209,6 +253,7 @@ _ROWS = (
         family="threshold",
         event="LocalUsers",
         subject="account",
+        intent="Persistence",
         alert_name="Custom alert - the number of local accounts is outside the allowed range",
         description="The number of accounts that the device reports is outside the range set for the device's security group.",
         remediation=f"{_INVESTIGATE}, find the account that was added or removed, and undo it if nobody answers for it. {_MEND_RANGE}",
@@ -220,6 +265,7 @@ _ROWS = (
         family="threshold",
         event="DroppedEventsStatistics",
         subject="drops",
+        intent="DefenseEvasion",
         alert_name="Custom alert - the number of dropped events is outside the allowed range",
         description="The number of events that the device's agent reports as dropped is outside the range set for the device's security group.",
         remediation=f"{_INVESTIGATE}, find what floods the agent, or give its cache more room. {_MEND_RANGE}",

@@ -15,6 +15,7 @@ _MEANINGS = {
     "sources": "Who can feed the rule; nobody where there is none.",
     "counted": "What a number is of.",
     "value_type": "What the entries of a list are.",
+    "intent": "What whoever breaks the rule may be after; Unknown where a number alone says nothing.",
     "severity": "How severe an alert is, unless the rule says otherwise.",
 }
 

@@ -11,8 +11,6 @@ from tests.serving import Serving, until
 from tests.web.azure.arm.calling import ALERTS, Arm, refusal
 
 from fencepost.model.alert import State
-from fencepost.model.catalog import CATALOG
-from fencepost.web.azure.arm.alert_bodies import INTENTS
 from fencepost.web.azure.arm.alerts import WORDS, steps_between
 
 SETTINGS = {"azure_vendor_name": "Microsoft"}
@@ -81,10 +79,6 @@ def test_the_entities_are_what_the_alert_is_about(serving: Serving, arm: Arm) ->
     alert = opened(serving, arm, "w-3", failed_login(), failed_login(), failed_login())
     assert [one["type"] for one in alert["properties"]["entities"]] == ["host"]
     assert alert["properties"]["extendedProperties"]["TimeWindowSize"] == "PT5M"
-
-
-def test_every_type_of_alert_has_an_intent() -> None:
-    assert INTENTS.keys() == CATALOG.keys()
 
 
 def test_lists_of_all_scopes_have_the_same_alerts(serving: Serving, arm: Arm) -> None:

@@ -19,36 +19,6 @@ PRODUCT = "Fencepost"
 COMPONENT = "Custom alerts"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
-INTENTS: dict[str, str] = {
-    "ActiveConnectionsNotInAllowedRange": "CommandAndControl",
-    "AmqpC2DMessagesNotInAllowedRange": "Unknown",
-    "MqttC2DMessagesNotInAllowedRange": "Unknown",
-    "HttpC2DMessagesNotInAllowedRange": "Unknown",
-    "AmqpC2DRejectedMessagesNotInAllowedRange": "Unknown",
-    "MqttC2DRejectedMessagesNotInAllowedRange": "Unknown",
-    "HttpC2DRejectedMessagesNotInAllowedRange": "Unknown",
-    "AmqpD2CMessagesNotInAllowedRange": "Exfiltration",
-    "MqttD2CMessagesNotInAllowedRange": "Exfiltration",
-    "HttpD2CMessagesNotInAllowedRange": "Exfiltration",
-    "DirectMethodInvokesNotInAllowedRange": "Execution",
-    "FailedLocalLoginsNotInAllowedRange": "CredentialAccess",
-    "FileUploadsNotInAllowedRange": "Exfiltration",
-    "QueuePurgesNotInAllowedRange": "Impact",
-    "TwinUpdatesNotInAllowedRange": "Unknown",
-    "UnauthorizedOperationsNotInAllowedRange": "CredentialAccess",
-    "ConnectionToIpNotAllowed": "CommandAndControl",
-    "LocalUserNotAllowed": "InitialAccess",
-    "ProcessNotAllowed": "Execution",
-    "ConnectionFromIpNotAllowed": "InitialAccess",
-    "ConnectionToIpDenied": "CommandAndControl",
-    "ConnectionFromIpDenied": "InitialAccess",
-    "LocalUserDenied": "InitialAccess",
-    "ProcessDenied": "Execution",
-    "LocalUsersNotInAllowedRange": "Persistence",
-    "DroppedEventsNotInAllowedRange": "DefenseEvasion",
-}
-"""What somebody may be after where a rule of this type is broken; Unknown where the number alone says nothing."""
-
 
 def shown(alert: Alert, place: Place, vendor: str, origin: str) -> dict[str, Any]:
     """Return an alert as Azure's service answers it; `origin` is how the client reaches us."""
@@ -64,7 +34,7 @@ def shown(alert: Alert, place: Place, vendor: str, origin: str) -> dict[str, Any
             "alertDisplayName": alert.title,
             "description": alert.description,
             "severity": alert.severity,
-            "intent": INTENTS.get(alert.rule_type, "Unknown"),
+            "intent": _intent(alert),
             "startTimeUtc": seven_digits(alert.started_at),
             "endTimeUtc": seven_digits(alert.last_seen_at),
             "resourceIdentifiers": _resources(place),
@@ -179,6 +149,11 @@ def _resources(place: Place) -> list[dict[str, str]]:
             "workspaceResourceGroup": place.resource_group,
         },
     ]
+
+
+def _intent(alert: Alert) -> str:
+    row = CATALOG.get(alert.rule_type)  # of another version of ours it may be none that we know
+    return row.intent if row is not None else "Unknown"
 
 
 def _correlation(alert: Alert) -> str:

@@ -13,7 +13,7 @@ from fencepost.model.errors import OperatorError
 from fencepost.model.masking import masked
 from fencepost.model.page import AlertFilter, Page
 from fencepost.model.solution import SecuritySolution
-from fencepost.web.azure.arm.alert_bodies import INTENTS, entities, extended, steps
+from fencepost.web.azure.arm.alert_bodies import entities, extended, steps
 from fencepost.web.azure.arm.alerts import visible
 from fencepost.web.azure.arm.calls import SKIP, Call, answered, listed
 from fencepost.web.azure.arm.errors import ArmError, not_found
@@ -148,7 +148,7 @@ def _type_shown(call: Call, solution: SecuritySolution, row: RuleType) -> dict[s
             "description": row.description,
             "providerName": PROVIDER,
             "remediationSteps": steps(row.remediation),
-            "intent": INTENTS.get(row.name, "Unknown"),
+            "intent": row.intent,
             "vendorName": call.arm.vendor_name,
         },
     }
