@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fencepost.cli.output import printable
+from fencepost.cli.output import UTC_TIMES, bare_table, printable
 from fencepost.model.alert import Alert, Evidence
 from fencepost.model.catalog import Severity
 from fencepost.model.duration import iso_duration
@@ -63,14 +63,7 @@ def table_of(alerts: Sequence[Alert], width: int, *, ids: bool = False) -> Table
     """
     days = {moment.date() for alert in alerts for moment in (alert.started_at, alert.last_seen_at)}
     day = days.pop() if len(days) == 1 else None
-    table = Table(
-        title="Times are UTC" if day is None else f"{day}, times are UTC",
-        title_justify="left",
-        title_style="dim",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1, 0, 0) if width < NARROW else (0, 1),
-    )
+    table = bare_table(UTC_TIMES if day is None else f"{day}, times are UTC", is_narrow=width < NARROW)
     left_out = {"Group", "Last seen"} if width < NARROW else set()
     if not ids:
         left_out.add("Id")

@@ -6,6 +6,7 @@ from typing import Annotated, get_args
 import typer
 
 from fencepost.cli import alerts_options as of
+from fencepost.cli.asking import YesOption
 from fencepost.cli.options import JsonOption
 from fencepost.cli.service_options import CaOption, ServiceDataOption, Stated, TokenOption, UrlOption
 from fencepost.model.layer import Scope
@@ -15,7 +16,6 @@ NOT_ALL = 1
 """The exit code where an alert could not be moved."""
 SORTS: tuple[AlertSort, ...] = get_args(AlertSort)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _MOVES = {
     "resolve": ("Say that alerts are over.", "A recurrence is a new alert."),
     "dismiss": (

@@ -1,10 +1,13 @@
 """How commands ask before they change something: a person on a terminal, and nobody else."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from fencepost.model.errors import OperatorError, Problem
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def ask(question: str, *, is_sure: bool, otherwise: str) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 from fencepost.cli.access import talk, target_of
 from fencepost.cli.moments import since_of
 from fencepost.cli.options import JsonOption, wall_clock
-from fencepost.cli.output import Lines, console, plural, printable, say
+from fencepost.cli.output import UTC_TIMES, Lines, bare_table, console, plural, printable, say
 from fencepost.cli.service_options import CaOption, ServiceDataOption, Stated, TokenOption, UrlOption
 from fencepost.client.access import Access
 from fencepost.client.management import Api
@@ -99,14 +99,7 @@ def _found(access: Access, wanted: dict[str, Any], limit: int) -> list[AuditReco
 
 def table_of(found: Sequence[AuditRecord]) -> Table:
     """Return changes as a table."""
-    table = Table(
-        title="Times are UTC",
-        title_justify="left",
-        title_style="dim",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1),
-    )
+    table = bare_table(UTC_TIMES)
     for name in ("When", "Who", "Action", "What", "Effect"):
         table.add_column(name, overflow="fold")
     for one in found:

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fencepost.cli.access import talk_to_hub, target_of
-from fencepost.cli.output import Lines, encoded, plural, printable, progress, say, write_lines
+from fencepost.cli.output import Lines, encoded, not_made, plural, printable, progress, say, write_lines
 from fencepost.cli.service_options import Stated
 from fencepost.client.hub import Hub
 from fencepost.client.hub_shapes import HubIdentity, HubTwin, Line
 from fencepost.client.tasks import gathered
-from fencepost.model.errors import OperatorError, Problem
 from fencepost.model.identity import IdentityKey
 
 FILE_MODE = 0o600
@@ -37,12 +36,8 @@ def _opened(file: Path) -> int:
     """Return a file that was not there, and that nobody else may read."""
     try:
         return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    except FileExistsError as error:
-        reason = "it is there already: name another file, or remove it"
-        raise OperatorError([Problem("", reason, str(file))]) from error
     except OSError as error:
-        reason = f"the file cannot be made: {error.strerror or error}"
-        raise OperatorError([Problem("", reason, str(file))]) from error
+        raise not_made(str(file), error) from error
 
 
 async def _export(hub: Hub, write: Write) -> int:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from fencepost.cli.output import encoded, plural, printable
+from fencepost.cli.output import UTC_TIMES, bare_table, encoded, plural, printable
 from fencepost.client.hub import PATIENCE, Hub, missing, path_of
 from fencepost.client.hub_shapes import HubIdentity, HubTwin, Keys, Thumbprints, moment_of
 from fencepost.client.requests import Requests
@@ -122,14 +122,7 @@ def _row(twin: HubTwin, seen: Seen) -> Row:
 
 def table_of(found: Sequence[Row]) -> Table:
     """Return rows as a table."""
-    table = Table(
-        title="Times are UTC",
-        title_justify="left",
-        title_style="dim",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1),
-    )
+    table = bare_table(UTC_TIMES)
     for name in ("Device", "Status", "Group", "Connected", "Last activity", "Signs in with"):
         table.add_column(name, overflow="fold")
     for row in found:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fencepost.cli.asking import YesOption
 from fencepost.cli.options import JsonOption
 from fencepost.cli.service_options import CaOption, ServiceDataOption, Stated, TokenOption, UrlOption
 
@@ -193,7 +194,7 @@ def disable(
 
 def delete(
     device_ids: Ids,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     url: UrlOption = None,
     token: TokenOption = None,
     ca: CaOption = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fencepost.cli.asking import YesOption
 from fencepost.cli.options import JsonOption
 from fencepost.cli.service_options import CaOption, ServiceDataOption, Stated, TokenOption, UrlOption
 
@@ -20,7 +21,6 @@ Files = Annotated[
 PruneOption = Annotated[
     bool, typer.Option("--prune", help="Delete the groups that no file names; never `default`.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 class Format(StrEnum):

@@ -12,12 +12,12 @@ from fencepost.cli.groups_export_terraform import terraform_file
 from fencepost.cli.groups_export_yaml import groups_file
 from fencepost.cli.groups_plan import group_key
 from fencepost.cli.options import wall_clock
-from fencepost.cli.output import plural, printable, say, write_lines
+from fencepost.cli.output import not_made, plural, printable, say, write_lines
 from fencepost.cli.service_options import Stated
 from fencepost.client.management import Api
 from fencepost.client.management_groups import Expectations, no_group
 from fencepost.config.text_file import MAXIMUM_BYTES
-from fencepost.model.errors import OperatorError, Problem
+from fencepost.model.errors import OperatorError
 from fencepost.model.layer import Layer
 from fencepost.model.rule import SecurityGroup
 
@@ -89,9 +89,5 @@ def _write(file: Path, text: str) -> None:
     try:
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
-    except FileExistsError as error:
-        reason = "it is there already: name another file, or remove it"
-        raise OperatorError([Problem("", reason, str(file))]) from error
     except OSError as error:
-        reason = f"the file cannot be made: {error.strerror or error}"
-        raise OperatorError([Problem("", reason, str(file))]) from error
+        raise not_made(str(file), error) from error

@@ -13,7 +13,7 @@ from fencepost.cli.asking import ask
 from fencepost.cli.groups_apply import carried_out, conclude
 from fencepost.cli.groups_plan import deletion_of
 from fencepost.cli.options import wall_clock
-from fencepost.cli.output import console, labelled, plural, printable, say, write_lines
+from fencepost.cli.output import bare_table, console, labelled, plural, printable, say, write_lines
 from fencepost.cli.service_options import Stated
 from fencepost.client.management import Api
 from fencepost.client.management_groups import Expectations
@@ -89,7 +89,7 @@ def _rule_report(rule: Rule) -> dict[str, Any]:
 
 def table_of(groups: Sequence[SecurityGroup]) -> Table:
     """Return groups as a table."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table = bare_table()
     for name in COLUMNS:
         table.add_column(name, overflow="fold", justify="right" if name in NUMBERS else "left")
     for group in groups:

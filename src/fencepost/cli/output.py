@@ -11,13 +11,16 @@ from typing import Any, BinaryIO
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from fencepost.model.errors import OperatorError
+from fencepost.model.errors import OperatorError, Problem
 
 WIDE = 160
 """The columns of a table that goes to a file or a pipe."""
 LABEL = 17
 BATCH = 1 << 16
+UTC_TIMES = "Times are UTC"
+"""The title of a table with times."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -81,6 +84,18 @@ def console(*, error: bool = False) -> Console:
     return Screen(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
+def bare_table(title: str | None = None, *, is_narrow: bool = False) -> Table:
+    """Return a table without lines, its title above it on the left; a narrow one has a blank less between columns."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="dim",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if is_narrow else (0, 1),
+    )
+
+
 def labelled(label: str, text: str, width: int) -> str:
     """Return a text behind its label, wrapped to a width with the label's column left free."""
     hanging = " " * LABEL
@@ -99,6 +114,15 @@ def complain(error: OperatorError) -> None:
     """Print all problems of an operator's input, one a line."""
     for problem in error.problems:
         say(printable(str(problem)), error=True)
+
+
+def not_made(file: str, error: OSError) -> OperatorError:
+    """Return why a file that must be new could not be made, and what to do."""
+    if isinstance(error, FileExistsError):
+        reason = "it is there already: name another file, or remove it"
+    else:
+        reason = f"the file cannot be made: {error.strerror or error}"
+    return OperatorError([Problem("", reason, file)])
 
 
 @contextmanager

@@ -10,18 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from fencepost.cli.access import talk, target_of
-from fencepost.cli.asking import ask
+from fencepost.cli.asking import YesOption, ask
 from fencepost.cli.grants import GrantOption, grants_of, shown_grants
 from fencepost.cli.moments import until_of
 from fencepost.cli.options import JsonOption, wall_clock
-from fencepost.cli.output import console, labelled, plural, printable, say, write_lines
+from fencepost.cli.output import UTC_TIMES, bare_table, console, labelled, plural, printable, say, write_lines
 from fencepost.cli.service_options import CaOption, ServiceDataOption, Stated, TokenOption, UrlOption
 from fencepost.client.management import Api
 from fencepost.client.management_access import Tokens, TokenShape
 from fencepost.model.errors import OperatorError, Problem
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the token, as `list` shows it.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def register(root: typer.Typer) -> None:
@@ -174,14 +173,7 @@ def report_of(one: TokenShape) -> dict[str, Any]:
 
 def table_of(found: Sequence[TokenShape]) -> Table:
     """Return tokens as a table."""
-    table = Table(
-        title="Times are UTC",
-        title_justify="left",
-        title_style="dim",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1),
-    )
+    table = bare_table(UTC_TIMES)
     for name in ("Id", "Name", "State", "Roles", "Whose", "Ends", "Last used"):
         table.add_column(name, overflow="fold", no_wrap=name == "Id")
     for one in found:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fencepost.cli.asking import YesOption
 from fencepost.cli.grants import GrantOption, grants_of
 from fencepost.cli.options import JsonOption
 from fencepost.cli.service_options import CaOption, ServiceDataOption, Stated, TokenOption, UrlOption
@@ -174,7 +175,7 @@ def enable(
 
 def delete(
     names: Names,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     url: UrlOption = None,
     token: TokenOption = None,
     ca: CaOption = None,

@@ -13,7 +13,7 @@ from fencepost.cli.access import talk, target_of
 from fencepost.cli.asking import ask, is_attended
 from fencepost.cli.grants import shown_grants
 from fencepost.cli.groups_plan import STANDARD
-from fencepost.cli.output import console, labelled, plural, printable, say, write_lines
+from fencepost.cli.output import UTC_TIMES, bare_table, console, labelled, plural, printable, say, write_lines
 from fencepost.cli.service_options import Stated
 from fencepost.client.management import Api
 from fencepost.client.management_access import People, UserShape
@@ -172,14 +172,7 @@ def password_of(file: Path | None, name: str) -> str:
 
 def table_of(found: Sequence[UserShape]) -> Table:
     """Return users as a table."""
-    table = Table(
-        title="Times are UTC",
-        title_justify="left",
-        title_style="dim",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1),
-    )
+    table = bare_table(UTC_TIMES)
     for name in ("User", "Status", "Roles", "Signs in with", "Last sign-in"):
         table.add_column(name, overflow="fold")
     for one in found:
